@@ -1,0 +1,1 @@
+export { AhaError, isAhaError } from './errors.ts';
