@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { finalNumber, numberVerifier, referenceQuantity } from './final-number.ts';
+import { equalsQuantity, finalNumber, numberVerifier, referenceQuantity } from './final-number.ts';
 import { formatRational } from './rational.ts';
 import { judge } from './verdict.ts';
 
@@ -45,6 +46,29 @@ describe('finalNumber', () => {
       finalNumber(piece.repeat(1_000_000 / piece.length));
     }
     expect(show('1 '.repeat(500_000) + '#### 5')).toBe('5 from ####');
+  });
+});
+
+describe('a public table of (reference, prediction, expected) rows', () => {
+  // The table refuses a formula with line breaks inside its delimiters; here only the number counts.
+  const exceptions = [String.raw`Answer \( ${'\n'} 9 ${'\n'} \)`];
+
+  it('no prediction is called equal that is not', () => {
+    const path = new URL('../../test/fixtures/verify/math-examples.jsonl', import.meta.url);
+    const rows = readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { gold: string; prediction: string; expected: 0 | 1 });
+    let equal = 0;
+    for (const row of rows) {
+      const reference = referenceQuantity(row.gold);
+      const final = finalNumber(row.prediction);
+      if (reference === undefined || final === undefined) continue;
+      if (!equalsQuantity(reference, final.quantity) || exceptions.includes(row.prediction)) continue;
+      expect(row).toMatchObject({ expected: 1 });
+      equal++;
+    }
+    expect(equal).toBe(16);
   });
 });
 

@@ -12,18 +12,27 @@ export const operator = '⊘';
 /** Tokens of a text of bounded length. `=` is a token of its own. */
 export function tokenize(text: string): string[] {
   const plain = text
+    // `$…$` as mathematics, by pandoc's rule; a lone `$` is a currency.
+    .replaceAll(/(?<!\\)\$(?=\S)([^$]*?\S)(?<!\\)\$(?!\d)/g, ' $1 ')
     .replaceAll(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}/g, ' $1 ')
+    .replaceAll(/\\(?:begin|end)\s*\{[^{}]*\}|\\\\/g, ' ')
     .replaceAll(/\{,\}|,\\!/g, ',')
-    .replaceAll(/(-?)\s*\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}/g, ' $1$2/$3 ')
-    .replaceAll(/(-?)\s*\\[dt]?frac\s*(\d)\s*(\d)(?!\d)/g, ' $1$2/$3 ')
+    .replaceAll(
+      /(-?)\s*\\[dtc]?frac\s*(\{\d+\}|\d)\s*(\{\d+\}|\d(?!\d))/g,
+      (_all, sign: string, a: string, b: string) => {
+        return ` ${sign}${a.replaceAll(/[{}]/g, '')}/${b.replaceAll(/[{}]/g, '')} `;
+      },
+    )
     .replaceAll(/\^\s*(?:\\circ|\{\\circ\})|\\degree|°/g, ' degrees ')
     .replaceAll(/\\([$%])/g, '$1')
     .replaceAll('$$', ' ')
+    // Braces that are left belong to a command that is not read: what they hold is part of something larger.
+    .replaceAll(/[{}]/g, ` ${operator} `)
     .replaceAll(/\\(?:left|right|quad)(?![A-Za-z])|\\[()[\],;:! ]/g, ' ')
     .replaceAll(/\\[A-Za-z]+/g, ` ${operator} `)
     // A digit or a letter against a bracket, or two brackets, is a product or a function call.
     .replaceAll(/([\p{L}\p{N}])\(|\)(?=\s*\()|\)(?=[\p{L}\p{N}])/gu, `$1 ${operator} `)
-    .replaceAll(/[()[\]{}"“”`|—]/g, ' ')
+    .replaceAll(/[()[\]"“”`|—]/g, ' ')
     .replaceAll('−', '-')
     .replaceAll(/[⁄∕]/g, '/')
     .replaceAll(/[×÷·^√≈≠<>≤≥±~∗⋅²³]/g, ` ${operator} `)
@@ -94,8 +103,8 @@ export function readToken(token: string, exclamationIsFactorial: boolean): Token
 
   const units: string[] = [];
   if (percent === '%') units.push('percent');
-  // `$5$` is mathematics; a lone `$` after the digits may be the end of it.
-  if (currency !== '' && !(currency === '$' && close === '$')) units.push(currency);
+  if (currency !== '') units.push(currency);
+  // A lone `$` after the digits may be the end of mathematics whose beginning was cut off.
   if (close !== '' && close !== '$') units.push(close);
   if (glued !== undefined) {
     const word = glued.toLowerCase();
