@@ -3,7 +3,7 @@
  * its own table first and asks here for the rest.
  */
 import { chunks, concat, reshape } from './ops/shape.ts';
-import { add, exp, mul, neg } from './ops/elementwise.ts';
+import { add, detachOp, exp, mul, neg } from './ops/elementwise.ts';
 import { addAlongLast, takeAlongLast } from './ops/indexing.ts';
 import { addmm, matmul } from './ops/matmul.ts';
 import { logSoftmax, sum } from './ops/reduce.ts';
@@ -16,6 +16,7 @@ export function decompose(node: Node): readonly Tensor[] | undefined {
 }
 
 const decompositions = new Map<string, (node: Node) => readonly Tensor[]>([
+  [detachOp.name, (node) => [node.inputs[0]!]],
   [tokenLogprobsOp.name, tokenLogprobsInChunks],
   [tokenLogprobsGradientOp.name, tokenLogprobsGradientInChunks],
 ]);

@@ -88,7 +88,7 @@ export function sameShape(a: readonly Dim[], b: readonly Dim[]): boolean {
 
 function parse(dim: Dim): Monomial {
   if (typeof dim === 'number') return { numerator: dim, denominator: 1, symbols: [] };
-  const [top = '', bottom = '1'] = dim.split('/');
+  const [top = '', bottom = '1', ...rest] = dim.split('/');
   const symbols: string[] = [];
   let numerator = 1;
   for (const factor of top.split('*')) {
@@ -97,7 +97,7 @@ function parse(dim: Dim): Monomial {
     else throw badDimension(dim);
   }
   const denominator = Number(bottom);
-  if (!Number.isInteger(denominator) || denominator < 1) throw badDimension(dim);
+  if (rest.length > 0 || !Number.isInteger(denominator) || denominator < 1) throw badDimension(dim);
   return { numerator, denominator, symbols: symbols.toSorted() };
 }
 

@@ -11,6 +11,7 @@ import {
   castOp,
   cast,
   div,
+  detachOp,
   divOp,
   equal,
   exp,
@@ -43,7 +44,7 @@ import {
   takeAlongLast,
   takeAlongLastOp,
 } from '../ops/indexing.ts';
-import { addmmOp, matmul, matmulOp } from '../ops/matmul.ts';
+import { addmmOp, matmul, type MatmulAttributes, matmulOp } from '../ops/matmul.ts';
 import { logSoftmaxOp, maxOp, softmaxOp, sum, sumOp } from '../ops/reduce.ts';
 import {
   concat,
@@ -106,10 +107,25 @@ function winShare(wins: Tensor, a: Tensor, b: Tensor): Tensor {
 
 const one = scalar(1);
 
-const matmulRule: GradientRule = rule((node, gradient, [needA, needB]) => {
-  const attributes = attributesOf(node, matmulOp);
-  const { transposeA, transposeB, alpha } = attributes;
+const matmulRule: GradientRule = rule((node, gradient, needed) => {
   const [a, b] = node.inputs as [Tensor, Tensor];
+  const attributes = attributesOf(node, matmulOp);
+  if (attributes.transposeA && a.shape.length > 2 && b.shape.length === 2) {
+    // Neither product below has a form for this case: take it as a product of the transposed operand.
+    const plain = { ...attributes, transposeA: false };
+    const [ofA, ofB] = matmulGradients(swapLastTwo(a), b, plain, gradient, needed);
+    return [ofA === undefined ? undefined : swapLastTwo(ofA), ofB];
+  }
+  return matmulGradients(a, b, attributes, gradient, needed);
+});
+
+function matmulGradients(
+  a: Tensor,
+  b: Tensor,
+  { transposeA, transposeB, alpha }: MatmulAttributes,
+  gradient: Tensor,
+  [needA, needB]: readonly boolean[],
+): Gradients {
   let ofA: Tensor | undefined;
   let ofB: Tensor | undefined;
   if (needA) {
@@ -129,13 +145,19 @@ const matmulRule: GradientRule = rule((node, gradient, [needA, needB]) => {
       : matmul(x, g, { transposeA: !transposeA, alpha });
   }
   return [ofA, ofB];
-});
+}
+
+function swapLastTwo(x: Tensor): Tensor {
+  const axes = x.shape.map((_, axis) => axis);
+  return transpose(x, [...axes.slice(0, -2), axes.at(-1)!, axes.at(-2)!]);
+}
 
 const rules: readonly (readonly [{ readonly name: string }, GradientRule])[] = [
   [negOp, unaryRule((g) => neg(g))],
   [expOp, unaryRule((g, _, y) => mul(g, y))],
   [logOp, unaryRule((g, x) => div(g, x))],
   [sqrtOp, unaryRule((g, _, y) => div(mul(g, scalar(0.5)), y))],
+  [detachOp, () => [undefined]],
   [absOp, unaryRule((g, x) => where(less(x, scalar(0)), neg(g), where(less(scalar(0), x), g, scalar(0))))],
   [reciprocalOp, unaryRule((g, _, y) => neg(mul(g, mul(y, y))))],
   [sigmoidOp, unaryRule((g, _, y) => mul(g, mul(y, sub(one, y))))],

@@ -80,6 +80,8 @@ export const sqrtOp = unary('sqrt', Math.sqrt);
 export const absOp = unary('abs', Math.abs);
 export const reciprocalOp = unary('reciprocal', (x) => 1 / x);
 export const sigmoidOp = unary('sigmoid', sigmoidOf);
+/** The value itself, through which no gradient flows. */
+export const detachOp = unary('detach', (x) => x);
 export const siluOp = unary('silu', (x) => x * sigmoidOf(x));
 
 export const addOp = binary('add', (a, b) => a + b);
@@ -158,6 +160,8 @@ export const sqrt = (x: Tensor) => apply(sqrtOp, [x], none);
 export const abs = (x: Tensor) => apply(absOp, [x], none);
 export const reciprocal = (x: Tensor) => apply(reciprocalOp, [x], none);
 export const sigmoid = (x: Tensor) => apply(sigmoidOp, [x], none);
+/** The same value; no gradient flows back through it. */
+export const detach = (x: Tensor) => apply(detachOp, [x], none);
 /** x · sigmoid(x) (Hendrycks & Gimpel 2016; "swish"). */
 export const silu = (x: Tensor) => apply(siluOp, [x], none);
 export const add = (a: Tensor, b: Tensor) => apply(addOp, [a, b], none);

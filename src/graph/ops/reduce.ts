@@ -45,9 +45,8 @@ export const argmaxOp: Operation = {
   infer: (inputs) => [{ dtype: 'i64', shape: lastAxisOf('argmax', inputs).slice(0, -1) }],
   evaluate([x]) {
     const rows = rowsOf(x!);
-    return [
-      { shape: x!.shape.slice(0, -1), data: Float64Array.from(rows, (row) => row.indexOf(Math.max(...row))) },
-    ];
+    const first = (row: Float64Array) => row.reduce((best, value, at) => (value > row[best]! ? at : best), 0);
+    return [{ shape: x!.shape.slice(0, -1), data: Float64Array.from(rows, first) }];
   },
 };
 
