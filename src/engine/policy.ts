@@ -106,6 +106,8 @@ export interface SampleRequest {
   readonly topP?: number;
   /** Drop tokens less likely than this share of the most likely one. Default 0: none. */
   readonly minP?: number;
+  /** Stop tokens cannot be drawn before this many tokens were. Default 0. */
+  readonly minTokens?: number;
   /** A completion ends with the first of these tokens (which is part of it). */
   readonly stopTokens?: readonly number[];
   /** A completion ends as soon as its text contains one of these. */
@@ -118,7 +120,7 @@ export interface Completion {
   readonly logprobs: Float32Array;
   /** `stop`: a stop token or string; `length`: `maxTokens` or the model's context was reached. */
   readonly finish: 'stop' | 'length';
-  /** Whether top-k, top-p, min-p or temperature 0 changed the distribution: not to be learned from as it is. */
+  /** Whether top-k, top-p, min-p, minTokens or temperature 0 changed the distribution: not to be learned from as it is. */
   readonly truncatedDistribution: boolean;
 }
 

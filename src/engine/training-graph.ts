@@ -1,0 +1,106 @@
+/** The graphs of scoring and learning: a decoder, its head at the weighted tokens, a loss, and its gradient. */
+import { backward } from '../graph/gradients/backward.ts';
+import { type GraphFunction, graphFunction } from '../graph/function.ts';
+import { add } from '../graph/ops/elementwise.ts';
+import { indexAdd, indexAddOp, indexSelect } from '../graph/ops/indexing.ts';
+import { addmm, matmulOp } from '../graph/ops/matmul.ts';
+import { fullOp, reshape } from '../graph/ops/shape.ts';
+import { tokenLogprobs } from '../graph/ops/token-logprobs.ts';
+import { attributesOf, input, type Tensor } from '../graph/tensor.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { causalAttention, decoderHidden, decoderWeights, headWeight, ropeInputs } from '../model/decoder.ts';
+import type { LoraConfig } from '../model/lora.ts';
+import type { TokenLoss } from './policy.ts';
+
+/** Elements of logits that exist at once: 16 MiB of them stay in the last-level cache and bound memory. */
+const logitsAtOnce = 4 * 1024 * 1024;
+
+/**
+ * Into how many chunks to split `tokens` rows of a head over `vocabulary` tokens: a power of two, so that few
+ * graphs are compiled. The number of rows must be padded to a multiple.
+ */
+export function headChunks(tokens: number, vocabulary: number): number {
+  let chunks = 1;
+  while ((tokens / chunks) * vocabulary > logitsAtOnce && chunks < tokens) chunks *= 2;
+  return chunks;
+}
+
+/**
+ * Inputs: `tokens` [B, T]; for each of N weighted tokens `rows` (the hidden state that predicts it, in B·T) and
+ * `targets`; `inverseTemperature`; `rope.cos`, `rope.sin`; the parameters. Outputs: `logprobs`, `entropies` [N].
+ */
+export function scoringGraph(
+  config: ModelConfig,
+  lora: LoraConfig | undefined,
+  chunks: number,
+): GraphFunction {
+  const { logprobs, entropies } = scored(config, lora, chunks);
+  return graphFunction({ logprobs, entropies });
+}
+
+/**
+ * As `scoringGraph`, and further inputs `weights` [N], `sequence` [N], `zerosPerSequence` [S], `input.NAME` [N] for
+ * each input of the loss, `sum.PARAMETER` (the gradient so far) for each trained parameter; and further outputs
+ * `loss`, `perToken.NAME` [N], `gradient.PARAMETER` = sum + gradient, which may be bound to the same memory as the sum.
+ */
+export function trainingGraph(
+  config: ModelConfig,
+  lora: LoraConfig | undefined,
+  trained: readonly string[],
+  loss: TokenLoss,
+  chunks: number,
+): GraphFunction {
+  const { logprobs, entropies, parameters } = scored(config, lora, chunks);
+  const inputs = Object.fromEntries(loss.inputs.map((name) => [name, input(`input.${name}`, 'f32', ['N'])]));
+  const built = loss.build({
+    logprobs,
+    entropies,
+    weights: input('weights', 'f32', ['N']),
+    sequence: input('sequence', 'i64', ['N']),
+    zerosPerSequence: input('zerosPerSequence', 'f32', ['S']),
+    inputs,
+  });
+  const outputs: Record<string, Tensor> = { loss: built.loss, logprobs, entropies };
+  for (const [name, tensor] of Object.entries(built.perToken ?? {})) outputs[`perToken.${name}`] = tensor;
+  const gradients = backward(
+    built.loss,
+    trained.map((name) => parameters.get(name)!),
+  );
+  for (const [index, name] of trained.entries()) {
+    const gradient = gradients[index]!;
+    outputs[`gradient.${name}`] = accumulate(input(`sum.${name}`, 'f32', gradient.shape), gradient);
+  }
+  return graphFunction(outputs);
+}
+
+function scored(config: ModelConfig, lora: LoraConfig | undefined, chunks: number) {
+  const weights = decoderWeights(config, lora);
+  const tokens = input('tokens', 'i64', ['B', 'T']);
+  const tables = ropeInputs(config);
+  const hidden = decoderHidden(config, weights, tokens, causalAttention(config, tables));
+  const rows = input('rows', 'i64', ['N']);
+  const head = tokenLogprobs(
+    {
+      hidden: indexSelect(hidden, rows),
+      weight: headWeight(config, weights),
+      targets: input('targets', 'i64', ['N']),
+      inverseTemperature: input('inverseTemperature', 'f32', []),
+    },
+    { transposed: true, chunks },
+  );
+  return { ...head, parameters: weights.parameters };
+}
+
+/** sum + gradient, where possible inside the operation that computes the gradient. */
+function accumulate(sum: Tensor, gradient: Tensor): Tensor {
+  const { node } = gradient;
+  if (node.op.name === matmulOp.name && gradient.shape.length === 2) {
+    const [a, b] = node.inputs as [Tensor, Tensor];
+    return addmm(sum, a, b, attributesOf(node, matmulOp));
+  }
+  if (node.op.name === indexAddOp.name && node.inputs[0]!.node.op.name === fullOp.name) {
+    const [, indices, rows] = node.inputs as [Tensor, Tensor, Tensor];
+    return indexAdd(sum, indices, rows);
+  }
+  return add(sum, reshape(gradient, sum.shape));
+}
