@@ -73,7 +73,7 @@ export class AdamW implements Disposable {
     for (const { parameter, gradient: g, moment1, moment2, decays: decayed } of this.#pieces) {
       await this.#update.run(
         { parameter, gradient: g, moment1, moment2, keep: decayed ? decays : keeps, ...scalars },
-        { parameter, moment1, moment2 },
+        { newParameter: parameter, newMoment1: moment1, newMoment2: moment2 },
       );
     }
     gradient.data.fill(0);
@@ -132,7 +132,7 @@ function updateGraph() {
   const denominator = add(mul(sqrt(moment2), factor('correction2')), factor('epsilon'));
   const update = mul(div(moment1, denominator), factor('stepSize'));
   const parameter = sub(mul(vector('parameter'), factor('keep')), update);
-  return graphFunction({ parameter, moment1, moment2 });
+  return graphFunction({ newParameter: parameter, newMoment1: moment1, newMoment2: moment2 });
 }
 
 function squaresGraph() {

@@ -7,7 +7,7 @@ import { AhaError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type LoraConfig, loraScale } from '../model/lora.ts';
 import { decoderParameters, elementCount, loraParameters, type Parameter } from '../model/parameters.ts';
-import type { DeviceBuffer, Runtime, TensorBinding } from '../runtime/runtime.ts';
+import type { DeviceBuffer, Program, Runtime, TensorBinding } from '../runtime/runtime.ts';
 import { randomStream } from '../util/random.ts';
 
 /** Parameters start at multiples of this many elements: 64 bytes, a cache line and a vector register. */
@@ -21,6 +21,11 @@ export interface WeightSource {
 
 export interface Bindings {
   readonly [input: string]: TensorBinding;
+}
+
+/** Those of `bindings` that `program` has as inputs. */
+export function bindingsOf(program: Program, bindings: Bindings): Bindings {
+  return Object.fromEntries(Object.entries(bindings).filter(([name]) => program.inputs.has(name)));
 }
 
 interface Placed {
@@ -40,7 +45,9 @@ export class ParameterStore implements Disposable {
   readonly #runtime: Runtime;
   readonly #frozen: DeviceBuffer<'f32'> | undefined;
   #gradient: DeviceBuffer<'f32'> | undefined;
+  #gradientBindings: { readonly inputs: Bindings; readonly outputs: Bindings } | undefined;
   #reference: DeviceBuffer<'f32'> | undefined;
+  #referenceBindings: Bindings | undefined;
 
   constructor(runtime: Runtime, config: ModelConfig, lora?: LoraConfig) {
     this.#runtime = runtime;
@@ -85,16 +92,20 @@ export class ParameterStore implements Disposable {
     return this.#gradient;
   }
 
-  /** The gradient of each trained parameter, by the parameter's name with `prefix`. */
-  gradientBindings(prefix: string): Bindings {
-    return Object.fromEntries(
-      [...this.placed.values()]
-        .filter(({ trained }) => trained)
-        .map(({ parameter, offset }) => [
-          prefix + parameter.name,
-          { buffer: this.gradient, offset, shape: parameter.shape },
-        ]),
-    );
+  /** The gradient of each trained parameter as an input `sum.NAME` and an output `gradient.NAME` of a graph. */
+  get gradientBindings(): { readonly inputs: Bindings; readonly outputs: Bindings } {
+    if (this.#gradientBindings === undefined) {
+      const inputs: Record<string, TensorBinding> = {};
+      const outputs: Record<string, TensorBinding> = {};
+      for (const { parameter, offset, trained } of this.placed.values()) {
+        if (!trained) continue;
+        const binding = { buffer: this.gradient, offset, shape: parameter.shape };
+        inputs[`sum.${parameter.name}`] = binding;
+        outputs[`gradient.${parameter.name}`] = binding;
+      }
+      this.#gradientBindings = { inputs, outputs };
+    }
+    return this.#gradientBindings;
   }
 
   /** A copy of the accumulated gradient of one trained parameter. */
@@ -126,7 +137,8 @@ export class ParameterStore implements Disposable {
       }
       this.#reference = this.#runtime.allocate('f32', this.trained.length);
     }
-    return this.#bind(this.#reference);
+    this.#referenceBindings ??= this.#bind(this.#reference);
+    return this.#referenceBindings;
   }
 
   /** Makes the trained parameters the reference. */
@@ -138,6 +150,7 @@ export class ParameterStore implements Disposable {
   dropReference(): void {
     this.#reference?.[Symbol.dispose]();
     this.#reference = undefined;
+    this.#referenceBindings = undefined;
   }
 
   /** A view of one parameter in memory; do not keep it. */

@@ -8,12 +8,13 @@
  * (test/runtime), and each slot attends to its own tokens only.
  */
 import { AhaError } from '../errors.ts';
+import type { GraphFunction } from '../graph/function.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoraConfig } from '../model/lora.ts';
 import type { DeviceBuffer, HostTensor, Program, Runtime, TensorBinding } from '../runtime/runtime.ts';
 import { type StreamKey, uniformAt } from '../util/random.ts';
 import { bytesPerSlot, KeyValueCache } from './key-value-cache.ts';
-import type { Bindings } from './parameter-store.ts';
+import { type Bindings, bindingsOf } from './parameter-store.ts';
 import type { Completion, SampleOptions, SampleRequest } from './policy.ts';
 import { decodeGraph, type Draw, prefillGraph } from './sampling-graph.ts';
 
@@ -50,6 +51,12 @@ interface Wave {
   waiting: number;
 }
 
+/** A graph and the inputs that are the same in every run: parameters and tables. */
+interface BoundProgram {
+  readonly program: Program;
+  readonly fixed: Bindings;
+}
+
 interface Sequence {
   readonly prompt: Prompt;
   readonly request: SampleRequest;
@@ -68,8 +75,8 @@ interface Sequence {
 
 export class Sampler implements Disposable {
   readonly #options: SamplerOptions;
-  readonly #decoders = new Map<string, Program>();
-  #prefill: Program | undefined;
+  readonly #decoders = new Map<string, BoundProgram>();
+  #prefill: BoundProgram | undefined;
   #cache: KeyValueCache | undefined;
   #rows: RowInputs | undefined;
 
@@ -92,8 +99,8 @@ export class Sampler implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const decoder of this.#decoders.values()) decoder[Symbol.dispose]();
-    this.#prefill?.[Symbol.dispose]();
+    for (const { program } of this.#decoders.values()) program[Symbol.dispose]();
+    this.#prefill?.program[Symbol.dispose]();
     this.#cache?.[Symbol.dispose]();
     this.#rows?.[Symbol.dispose]();
   }
@@ -166,8 +173,9 @@ export class Sampler implements Disposable {
       completions++;
     }
     const rows = Math.max(prompts.size, Math.ceil(fewestRows / longest));
-    const { runtime, config, lora, bindings } = this.#options;
-    this.#prefill ??= await runtime.compile(prefillGraph(config, lora), { name: 'prefill' });
+    const { runtime, config, lora } = this.#options;
+    this.#prefill ??= await this.#compile(prefillGraph(config, lora), 'prefill');
+    const { program, fixed } = this.#prefill;
     const cache = new KeyValueCache(runtime, config, rows, longest);
     const wave: Wave = { cache, waiting: completions };
     started.add(wave);
@@ -180,9 +188,9 @@ export class Sampler implements Disposable {
       prompt.cache = { cache, slot, wave };
     }
     const { inputs, outputs } = cache.bind(rows);
-    await this.#prefill.run(
+    await program.run(
       {
-        ...bindings,
+        ...fixed,
         ...inputs,
         tokens: { data: tokens, shape: [rows, longest] },
         lengths: { data: lengths, shape: [rows] },
@@ -194,7 +202,7 @@ export class Sampler implements Disposable {
 
   /** One token for every active sequence. */
   async #step(
-    decoder: Program,
+    { program, fixed }: BoundProgram,
     { candidates, forbids }: Draw,
     cache: KeyValueCache,
     rows: RowInputs,
@@ -223,10 +231,7 @@ export class Sampler implements Disposable {
     const { inputs, outputs } = cache.bind(count);
     const own = rows.bind(count, { candidates, forbids });
     const forbidden = forbids ? { forbidden: tokenList(forbiddenTokens(active[0]!.request)) } : {};
-    await decoder.run(
-      { ...this.#options.bindings, ...inputs, ...own.inputs, ...forbidden },
-      { ...outputs, ...own.outputs },
-    );
+    await program.run({ ...fixed, ...inputs, ...own.inputs, ...forbidden }, { ...outputs, ...own.outputs });
   }
 
   /** Takes what the step drew; hands out the completions that ended and closes the gaps they leave. */
@@ -291,14 +296,19 @@ export class Sampler implements Disposable {
     return { candidates: topP < 1 || minP > 0 ? vocabularySize : 'all', forbids };
   }
 
-  async #decoder(draw: Draw): Promise<Program> {
+  async #decoder(draw: Draw): Promise<BoundProgram> {
     const key = JSON.stringify(draw);
     const known = this.#decoders.get(key);
     if (known !== undefined) return known;
-    const { runtime, config, lora } = this.#options;
-    const decoder = await runtime.compile(decodeGraph(config, lora, draw), { name: 'decode' });
+    const { config, lora } = this.#options;
+    const decoder = await this.#compile(decodeGraph(config, lora, draw), 'decode');
     this.#decoders.set(key, decoder);
     return decoder;
+  }
+
+  async #compile(graph: GraphFunction, name: string): Promise<BoundProgram> {
+    const program = await this.#options.runtime.compile(graph, { name });
+    return { program, fixed: bindingsOf(program, this.#options.bindings) };
   }
 
   /** A cache with slots for `sequences` (or as many as memory allows) of `capacity` tokens, and one to spare. */

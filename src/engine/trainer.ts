@@ -4,7 +4,7 @@ import { AhaError } from '../errors.ts';
 import type { LoraConfig } from '../model/lora.ts';
 import type { HostTensor, Program, Runtime } from '../runtime/runtime.ts';
 import { planMicroBatches } from './micro-batches.ts';
-import type { Bindings, ParameterStore } from './parameter-store.ts';
+import { type Bindings, bindingsOf, type ParameterStore } from './parameter-store.ts';
 import type { ForwardBackwardResult, ForwardResult, TokenLoss, TokenSequence } from './policy.ts';
 import { headChunks, scoringGraph, trainingGraph } from './training-graph.ts';
 
@@ -47,7 +47,8 @@ export class Trainer implements Disposable {
       const program = await this.#program(`score/${packed.chunks}`, () => {
         return scoringGraph(this.#options.config, this.#options.lora, packed.chunks);
       });
-      const outputs = await program.run({ ...packed.inputs, ...this.#options.tables, ...parameters });
+      const fixed = bindingsOf(program, { ...this.#options.tables, ...parameters });
+      const outputs = await program.run({ ...inputsOf(program, packed), ...fixed });
       scatter(outputs['logprobs']!, packed, result.logprobs);
       scatter(outputs['entropies']!, packed, result.entropies);
     }
@@ -71,9 +72,10 @@ export class Trainer implements Disposable {
       const program = await this.#program(`${loss.key}/${packed.chunks}`, () => {
         return trainingGraph(config, lora, trained, loss, packed.chunks);
       });
+      const fixed = bindingsOf(program, { ...tables, ...store.current });
       const outputs = await program.run(
-        { ...packed.inputs, ...tables, ...store.current, ...store.gradientBindings('sum.') },
-        store.gradientBindings('gradient.'),
+        { ...inputsOf(program, packed), ...fixed, ...store.gradientBindings.inputs },
+        store.gradientBindings.outputs,
       );
       total += outputs['loss']!.data[0] as number;
       scatter(outputs['logprobs']!, packed, result.logprobs);
@@ -199,6 +201,11 @@ export class Trainer implements Disposable {
       }
     }
   }
+}
+
+/** Not every loss reads everything that a micro-batch offers. */
+function inputsOf(program: Program, { inputs }: Packed): Record<string, HostTensor> {
+  return Object.fromEntries(Object.entries(inputs).filter(([name]) => program.inputs.has(name)));
 }
 
 function emptyResult(batch: readonly TokenSequence[]) {

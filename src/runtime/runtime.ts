@@ -51,6 +51,8 @@ export interface HostTensor {
 
 export interface Program extends Disposable {
   readonly name: string;
+  /** The names of the inputs, all of which a run needs. */
+  readonly inputs: ReadonlySet<string>;
   /**
    * Runs the graph. Every input must be given. Outputs that are bound are written in place; the others are
    * returned. An output may be bound to the very memory of an input if no node still needs the input when the

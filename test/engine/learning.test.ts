@@ -146,7 +146,7 @@ describe.each(Object.entries(runtimes))('%s', (_, open) => {
     expect(
       relativeError((await policy.forward(batch)).logprobs[0]!, (await base.forward(batch)).logprobs[0]!),
     ).toBe(0);
-    expect(policy.description.trainableParameters).toBe(2 * (3 * (16 + 32) + 3 * (24 + 16)));
+    expect(policy.description.trainableParameters).toBe(2 * (3 * (16 + 64) + 3 * (24 + 16)));
     const frozen = weights(policy);
     for (let step = 0; step < 3; step++) {
       await policy.forwardBackward(batch, weightedLogprobs);

@@ -16,7 +16,7 @@ export const tinyConfig: ModelConfig = {
   layers: 2,
   heads: 4,
   keyValueHeads: 2,
-  headDim: 8,
+  headDim: 16,
   intermediateSize: 24,
   rmsNormEps: 1e-6,
   tieWordEmbeddings: true,

@@ -3,15 +3,11 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { createLocalPolicy, type LocalPolicy } from '../../src/engine/local-policy.ts';
 import type { TokenSequence } from '../../src/engine/policy.ts';
 import { decoderParameters } from '../../src/model/parameters.ts';
-import { createInterpreterRuntime } from '../../src/runtime/interpreter/interpreter-runtime.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import { streamKey } from '../../src/util/random.ts';
+import { runtimes } from '../runtimes.ts';
 import { fixtureNames, type FixtureName, loadFixture, relativeError } from './fixture.ts';
 import { weightedLogprobs } from './losses.ts';
-
-const runtimes: Record<string, () => Promise<Runtime> | Runtime> = {
-  interpreter: () => createInterpreterRuntime(),
-};
 
 async function fixturePolicy(runtime: Runtime, name: FixtureName): Promise<LocalPolicy> {
   const { config, weights } = await loadFixture(name);
@@ -38,15 +34,15 @@ function sequencesOf(
   });
 }
 
-describe.each(Object.keys(runtimes))('%s', (backend) => {
+describe.each(Object.entries(runtimes))('%s', (_, open) => {
   let shared: Runtime | undefined;
-  const runtime = async () => (shared ??= await runtimes[backend]!());
+  const runtime = () => (shared ??= open());
   afterAll(async () => shared?.[Symbol.asyncDispose]());
 
   describe.each(fixtureNames)('%s', (name) => {
     it('scores tokens at temperature 0.7 as transformers does', async () => {
       const { golden } = await loadFixture(name);
-      await using policy = await fixturePolicy(await runtime(), name);
+      await using policy = await fixturePolicy(runtime(), name);
       const sequences = sequencesOf(golden, true);
       const { logprobs } = await policy.forward(sequences, { temperature: 0.7 });
       const expected = golden.get('logprobs_t07')!;
@@ -67,7 +63,7 @@ describe.each(Object.keys(runtimes))('%s', (backend) => {
 
     it('computes the gradient of every parameter as torch does', async () => {
       const { config, golden } = await loadFixture(name);
-      await using policy = await fixturePolicy(await runtime(), name);
+      await using policy = await fixturePolicy(runtime(), name);
       const { loss } = await policy.forwardBackward(sequencesOf(golden, false), weightedLogprobs, {
         temperature: 0.7,
       });
@@ -79,7 +75,7 @@ describe.each(Object.keys(runtimes))('%s', (backend) => {
 
     it('continues greedily as transformers does', async () => {
       const { config, golden } = await loadFixture(name);
-      await using policy = await fixturePolicy(await runtime(), name);
+      await using policy = await fixturePolicy(runtime(), name);
       const expected = golden.get('greedy_from_first_9')!.data;
       const prompt = Int32Array.from(expected.subarray(0, 9));
       // The golden was generated with min_new_tokens = max_new_tokens.
@@ -93,7 +89,7 @@ describe.each(Object.keys(runtimes))('%s', (backend) => {
 
     it('samples with the log-probabilities that scoring finds', async () => {
       const { golden } = await loadFixture(name);
-      await using policy = await fixturePolicy(await runtime(), name);
+      await using policy = await fixturePolicy(runtime(), name);
       const prompts = sequencesOf(golden, true).map(({ tokens }) => tokens.subarray(0, 5));
       const groups = await policy.sample(
         prompts.map((prompt, index) => ({

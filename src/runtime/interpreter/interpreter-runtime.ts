@@ -46,6 +46,7 @@ class InterpreterRuntime implements Runtime {
     this.#programs++;
     return {
       name: options.name ?? 'program',
+      inputs: new Set(fn.inputs.keys()),
       run: async (inputs, outputs = {}) => runInterpreted(fn, inputs, outputs),
       [Symbol.dispose]: () => {
         this.#programs--;

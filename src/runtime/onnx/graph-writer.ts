@@ -1,0 +1,219 @@
+/**
+ * Collects the ONNX nodes of one graph: names values, shares constants, and computes symbolic shapes from the
+ * shapes of the inputs when the graph runs. Knows nothing about our operations; the rules of `lowering*.ts` do.
+ */
+import { AhaError } from '../../errors.ts';
+import { type Dim, dimFactors } from '../../graph/dim.ts';
+import type { DType } from '../../graph/dtype.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import type { AttributeValue, OnnxNode, OnnxTensor } from './protobuf.ts';
+
+export const microsoft = 'com.microsoft';
+
+export interface NodeOptions {
+  readonly attributes?: Readonly<Record<string, AttributeValue>>;
+  /** Default: ONNX itself. */
+  readonly domain?: string;
+}
+
+export const intAttribute = (value: number | boolean): AttributeValue => ({ kind: 'int', value: Number(value) });
+export const floatAttribute = (value: number): AttributeValue => ({ kind: 'float', value });
+export const intsAttribute = (value: readonly number[]): AttributeValue => ({ kind: 'ints', value });
+export const stringAttribute = (value: string): AttributeValue => ({ kind: 'string', value });
+
+export class GraphWriter {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers: OnnxTensor[] = [];
+  readonly #names = new Map<Tensor, string>();
+  readonly #wanted = new Map<Tensor, string>();
+  readonly #taken: Set<string>;
+  /** Constants and shape arithmetic, by content. Larger values are never shared: it would keep them alive. */
+  readonly #shared = new Map<string, string>();
+  /** An input and axis that has each symbolic dimension by itself. */
+  readonly #symbols = new Map<string, { readonly input: string; readonly axis: number }>();
+  readonly #used: ReadonlySet<Tensor>;
+  #operation = '';
+
+  /** `reserved` are the names of the graph's inputs and outputs; `used` are the tensors that anything reads. */
+  constructor(inputs: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>, used: ReadonlySet<Tensor>) {
+    this.#taken = new Set([...inputs.keys(), ...outputs.keys()]);
+    this.#used = used;
+    for (const [input, { shape }] of inputs) {
+      for (const [axis, dim] of shape.entries()) {
+        if (typeof dim !== 'string') continue;
+        const { numerator, denominator, symbols } = dimFactors(dim);
+        const alone = numerator === 1 && denominator === 1 && symbols.length === 1;
+        if (alone && !this.#symbols.has(dim)) this.#symbols.set(dim, { input, axis });
+      }
+    }
+  }
+
+  /** The operation that is being lowered; appears in the names of nodes. */
+  begin(operation: string): void {
+    this.#operation = operation;
+  }
+
+  /** The name that holds `tensor`. */
+  value(tensor: Tensor): string {
+    const name = this.#names.get(tensor);
+    if (name === undefined) throw new TypeError(`A tensor of ${tensor.node.op.name} was read before it was lowered`);
+    return name;
+  }
+
+  has(tensor: Tensor): boolean {
+    return this.#names.has(tensor);
+  }
+
+  /** Whether anything reads `tensor`; outputs that nobody reads need not be computed. */
+  isUsed(tensor: Tensor): boolean {
+    return this.#used.has(tensor);
+  }
+
+  /** `tensor` is held by the existing value `name`. */
+  alias(tensor: Tensor, name: string): void {
+    this.#names.set(tensor, name);
+  }
+
+  /** Asks that the node which will define `tensor` writes it under this name, so that no copy is needed. */
+  want(tensor: Tensor, name: string): void {
+    if (!this.#wanted.has(tensor)) this.#wanted.set(tensor, name);
+  }
+
+  wanted(tensor: Tensor): string | undefined {
+    return this.#wanted.get(tensor);
+  }
+
+  /** Adds a node that computes `outputs`; undefined stands for one that nobody reads. */
+  define(
+    outputs: readonly (Tensor | undefined)[],
+    operator: string,
+    inputs: readonly string[],
+    options: NodeOptions = {},
+  ): void {
+    const names = outputs.map((tensor) => {
+      if (tensor === undefined) return '';
+      const name = this.#wanted.get(tensor) ?? this.#fresh();
+      this.#names.set(tensor, name);
+      return name;
+    });
+    while (names.at(-1) === '') names.pop();
+    this.#add(operator, inputs, names, options);
+  }
+
+  /** Adds a node for an intermediate value and returns the value's name. */
+  temporary(operator: string, inputs: readonly string[], options: NodeOptions = {}): string {
+    const name = this.#fresh();
+    this.#add(operator, inputs, [name], options);
+    return name;
+  }
+
+  /** Adds a node that writes the graph output `name`. */
+  write(name: string, operator: string, inputs: readonly string[]): void {
+    this.#add(operator, inputs, [name], {});
+  }
+
+  /** Like `temporary` for small values: the same node is added once. */
+  shared(operator: string, inputs: readonly string[], options: NodeOptions = {}): string {
+    const key = JSON.stringify([operator, inputs, options]);
+    let name = this.#shared.get(key);
+    if (name === undefined) {
+      name = this.temporary(operator, inputs, options);
+      this.#shared.set(key, name);
+    }
+    return name;
+  }
+
+  constant(dtype: DType, values: ArrayLike<number>, shape: readonly number[]): string {
+    const bytes = toBytes(dtype, values);
+    const small = bytes.length <= 256;
+    const key = `${dtype}:${shape.join(',')}:${small ? Buffer.from(bytes).toString('hex') : ''}`;
+    const known = small ? this.#shared.get(key) : undefined;
+    if (known !== undefined) return known;
+    const name = this.#fresh('constant');
+    this.initializers.push({ name, dtype, shape, bytes });
+    if (small) this.#shared.set(key, name);
+    return name;
+  }
+
+  scalar(value: number, dtype: DType = 'f32'): string {
+    return this.constant(dtype, [value], []);
+  }
+
+  /** An i64 vector of these numbers. */
+  integers(...values: readonly number[]): string {
+    return this.constant('i64', values, [values.length]);
+  }
+
+  /** An i64 vector that holds the sizes of `shape`. */
+  dims(shape: readonly Dim[]): string {
+    const sizes = shape.map((dim) => (typeof dim === 'number' ? dim : undefined));
+    if (sizes.every((size) => size !== undefined)) return this.integers(...sizes);
+    const parts: string[] = [];
+    let run: number[] = [];
+    for (const dim of shape) {
+      if (typeof dim === 'number') {
+        run.push(dim);
+        continue;
+      }
+      if (run.length > 0) parts.push(this.integers(...run));
+      run = [];
+      parts.push(this.dim(dim));
+    }
+    if (run.length > 0) parts.push(this.integers(...run));
+    return parts.length === 1 ? parts[0]! : this.shared('Concat', parts, { attributes: { axis: intAttribute(0) } });
+  }
+
+  /** An i64 vector of one element, the size of `dim`. */
+  dim(dim: Dim): string {
+    if (typeof dim === 'number') return this.integers(dim);
+    const { numerator, denominator, symbols } = dimFactors(dim);
+    let product: string | undefined;
+    for (const symbol of symbols) {
+      const size = this.#symbol(symbol);
+      product = product === undefined ? size : this.shared('Mul', [product, size]);
+    }
+    product ??= this.integers(1);
+    if (numerator !== 1) product = this.shared('Mul', [product, this.integers(numerator)]);
+    if (denominator !== 1) product = this.shared('Div', [product, this.integers(denominator)]);
+    return product;
+  }
+
+  #symbol(symbol: string): string {
+    const source = this.#symbols.get(symbol);
+    if (source === undefined) {
+      throw new AhaError({
+        code: 'dimension-unknown',
+        boundary: 'graph',
+        what: `No input of the graph has the dimension ${symbol} by itself`,
+        expected: [...this.#symbols.keys()].join(', ') || '(no symbolic dimension)',
+      });
+    }
+    const { input, axis } = source;
+    return this.shared('Shape', [input], { attributes: { start: intAttribute(axis), end: intAttribute(axis + 1) } });
+  }
+
+  #add(operator: string, inputs: readonly string[], outputs: readonly string[], options: NodeOptions): void {
+    const { attributes = {}, domain = '' } = options;
+    const name = `${this.#operation} ${this.nodes.length}`;
+    this.nodes.push({ name, operator, domain, inputs, outputs, attributes });
+  }
+
+  #fresh(hint = this.#operation): string {
+    let name: string;
+    do name = `${hint}#${this.#taken.size}`;
+    while (this.#taken.has(name));
+    this.#taken.add(name);
+    return name;
+  }
+}
+
+function toBytes(dtype: DType, values: ArrayLike<number>): Uint8Array {
+  const arrays = {
+    f32: () => Float32Array.from(values),
+    i32: () => Int32Array.from(values),
+    i64: () => BigInt64Array.from(Array.from(values, (value) => BigInt(Math.trunc(value)))),
+    bool: () => Uint8Array.from(Array.from(values, (value) => Number(value !== 0))),
+  };
+  const { buffer, byteOffset, byteLength } = arrays[dtype]();
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,97 @@
+/** ONNX for matrix products and reductions. */
+import * as products from '../../graph/ops/matmul.ts';
+import * as reductions from '../../graph/ops/reduce.ts';
+import { attributesOf, type Node, type Operation, type Tensor } from '../../graph/tensor.ts';
+import { floatAttribute, type GraphWriter, intAttribute, intsAttribute, microsoft } from './graph-writer.ts';
+import type { LoweringRule } from './lowering.ts';
+
+export const linearRules: readonly (readonly [string, LoweringRule])[] = [
+  [
+    products.matmulOp.name,
+    (node, graph) => {
+      const [a, b] = node.inputs as [Tensor, Tensor];
+      const attributes = attributesOf(node, products.matmulOp);
+      const inputs = [graph.value(a), graph.value(b)] as const;
+      // Gemm is for matrices only, and faster than MatMul where one side is a vocabulary.
+      if (a.shape.length === 2 && b.shape.length === 2) {
+        graph.define(node.outputs, 'Gemm', inputs, { attributes: productAttributes(attributes) });
+        return;
+      }
+      const options = { attributes: productAttributes(attributes), domain: microsoft };
+      if (!attributes.transposeA || b.shape.length > 2) {
+        graph.define(node.outputs, 'FusedMatMul', inputs, options);
+        return;
+      }
+      // FusedMatMul does not broadcast a matrix over transposed ones.
+      const axes = a.shape.map((_, axis) => axis);
+      const perm = intsAttribute([...axes.slice(0, -2), axes.at(-1)!, axes.at(-2)!]);
+      const plain = graph.temporary('Transpose', [inputs[0]], { attributes: { perm } });
+      graph.define(node.outputs, 'FusedMatMul', [plain, inputs[1]], {
+        ...options,
+        attributes: productAttributes({ ...attributes, transposeA: false }),
+      });
+    },
+  ],
+  [
+    products.addmmOp.name,
+    (node, graph) => {
+      const [c, a, b] = node.inputs.map((tensor) => graph.value(tensor)) as [string, string, string];
+      const attributes = productAttributes(attributesOf(node, products.addmmOp));
+      graph.define(node.outputs, 'Gemm', [a, b, c], { attributes });
+    },
+  ],
+  reduction(reductions.sumOp, 'ReduceSum'),
+  reduction(reductions.maxOp, 'ReduceMax'),
+  alongLast(reductions.softmaxOp, 'Softmax'),
+  alongLast(reductions.logSoftmaxOp, 'LogSoftmax'),
+  [
+    reductions.argmaxOp.name,
+    (node, graph) => {
+      const [x] = node.inputs as [Tensor];
+      const attributes = { axis: intAttribute(-1), keepdims: intAttribute(0) };
+      const found = graph.temporary('ArgMax', [graph.value(x)], { attributes });
+      // Where there are no rows, the kernel forgets to drop the last axis: 0 stands for the size that is there.
+      const rows = x.shape.slice(0, -1).map(() => 0);
+      graph.define(node.outputs, 'Reshape', [found, graph.integers(...rows)]);
+    },
+  ],
+  [
+    reductions.cumsumOp.name,
+    (node, graph) => {
+      graph.define(node.outputs, 'CumSum', [graph.value(node.inputs[0]!), graph.scalar(-1, 'i64')]);
+    },
+  ],
+];
+
+function productAttributes({ transposeA, transposeB, alpha }: products.MatmulAttributes) {
+  return {
+    transA: intAttribute(transposeA),
+    transB: intAttribute(transposeB),
+    alpha: floatAttribute(alpha),
+  };
+}
+
+function reduction(op: Operation<reductions.ReduceAttributes>, operator: string): [string, LoweringRule] {
+  return [
+    op.name,
+    (node, graph) => {
+      const { axes, keepDims } = attributesOf(node, op);
+      const x = graph.value(node.inputs[0]!);
+      // No axes mean none to us and all to ONNX.
+      if (axes.length === 0) graph.alias(node.outputs[0]!, x);
+      else {
+        const attributes = { keepdims: intAttribute(keepDims) };
+        graph.define(node.outputs, operator, [x, graph.integers(...axes)], { attributes });
+      }
+    },
+  ];
+}
+
+function alongLast(op: Operation, operator: string): [string, LoweringRule] {
+  const attributes = { axis: intAttribute(-1) };
+  return [
+    op.name,
+    (node: Node, graph: GraphWriter) =>
+      graph.define(node.outputs, operator, [graph.value(node.inputs[0]!)], { attributes }),
+  ];
+}

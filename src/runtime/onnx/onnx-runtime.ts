@@ -1,0 +1,71 @@
+/** `Runtime` on ONNX Runtime. See `../runtime.ts` for what it promises. */
+import { AhaError } from '../../errors.ts';
+import type { DType } from '../../graph/dtype.ts';
+import type { GraphFunction } from '../../graph/function.ts';
+import type { CompileOptions, LiveResources, Runtime } from '../runtime.ts';
+import { NativeHeap, OnnxBuffer } from './buffer.ts';
+import { acquireEnvironment, type EnvironmentOptions, releaseEnvironment } from './environment.ts';
+import { lower } from './lowering.ts';
+import { OnnxProgram } from './program.ts';
+import type { OnnxModel } from './protobuf.ts';
+import { RunLedger } from './run-ledger.ts';
+import { createSession, type SessionOptions } from './session.ts';
+
+/** Opens ONNX Runtime. @throws AhaError `onnxruntime-*` if it cannot be loaded, `threads-*`. */
+export function openOnnxRuntime(options: EnvironmentOptions = {}): OnnxRuntime {
+  return new OnnxRuntime(options);
+}
+
+export class OnnxRuntime implements Runtime {
+  readonly name = 'onnx';
+  readonly #heap: NativeHeap;
+  readonly #ledger = new RunLedger();
+  readonly #programs = new Set<OnnxProgram>();
+  #open = true;
+
+  constructor(options: EnvironmentOptions) {
+    this.#heap = new NativeHeap(acquireEnvironment(options));
+  }
+
+  get threads(): number {
+    return this.#heap.environment.threads;
+  }
+
+  get live(): LiveResources {
+    return this.#heap.live;
+  }
+
+  allocate<T extends DType>(dtype: T, length: number): OnnxBuffer<T> {
+    this.#checkOpen();
+    return new OnnxBuffer(this.#heap, dtype, length);
+  }
+
+  async compile(fn: GraphFunction, options: CompileOptions = {}): Promise<OnnxProgram> {
+    const model = lower(fn, options.name ?? 'graph');
+    return this.load(model);
+  }
+
+  /** A program from a model in ONNX form. */
+  load(model: OnnxModel, options: SessionOptions = {}): OnnxProgram {
+    this.#checkOpen();
+    const session = createSession(this.#heap.environment, model, options);
+    const program = new OnnxProgram(this.#heap, this.#ledger, session, model);
+    this.#programs.add(program);
+    return program;
+  }
+
+  /** Waits for the runs in flight, then frees every program and buffer that is left. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#ledger.idle();
+    for (const program of this.#programs) program[Symbol.dispose]();
+    for (const buffer of this.#heap.buffers) buffer[Symbol.dispose]();
+    releaseEnvironment();
+  }
+
+  #checkOpen(): void {
+    if (this.#open) return;
+    throw new AhaError({ code: 'runtime-disposed', boundary: 'runtime', what: 'The runtime was used after it had been disposed' });
+  }
+}
