@@ -60,6 +60,8 @@ export interface Decoding {
 
 export interface Decoder {
   start(): Decoding;
+  /** The same at once. */
+  decode(tokens: readonly string[]): string;
   /** Whether every pattern in it is known to take linear time. */
   readonly trusted: boolean;
 }
@@ -76,7 +78,22 @@ export function createDecoder(config: DecoderConfig | null): Decoder {
   });
   // Without a decoder, tokens are words.
   if (config === null) makers.push(() => separated());
-  return { start: () => startDecoding(makers.map((make) => make())), trusted };
+  const start = (): Decoding => startDecoding(makers.map((make) => make()));
+  const onlyBytes = leaves.length === 1 && leaves[0]!.type === 'ByteLevel';
+  return { start, decode: onlyBytes ? decodeBytes : (tokens) => decodeAll(start(), tokens), trusted };
+}
+
+function decodeAll(decoding: Decoding, tokens: readonly string[]): string {
+  let text = '';
+  for (const token of tokens) text += decoding.push(token);
+  return text + decoding.finish();
+}
+
+const wholeDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The common case without a chain: the bytes of all tokens, decoded once. */
+function decodeBytes(tokens: readonly string[]): string {
+  return wholeDecoder.decode(Buffer.concat(tokens.map(fromByteCharacters)));
 }
 
 function flatten(config: DecoderConfig): LeafConfig[] {

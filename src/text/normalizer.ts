@@ -68,7 +68,7 @@ function createStep(config: LeafConfig, patterns: Pattern[]): Step {
       // Character by character, without the rule for a final sigma.
       return (text) => Array.from(text, (character) => character.toLowerCase()).join('');
     case 'StripAccents':
-      return (text) => text.replaceAll(/\p{Mn}/gu, '');
+      return (text) => text.replaceAll(/\p{M}/gu, '');
     case 'Prepend': {
       const prepend = fromLibrary(new library.PrependNormalizer(config));
       return (text) => (text === '' ? text : prepend(text));

@@ -159,13 +159,12 @@ export class Tokenizer {
    */
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
     const run = (): string => {
-      const decoding = this.#decoder.start();
-      let text = '';
+      const tokens: string[] = [];
       for (let i = 0; i < ids.length; i++) {
         const token = this.decodedToken(ids[i]!, options);
-        if (token !== undefined) text += decoding.push(token);
+        if (token !== undefined) tokens.push(token);
       }
-      return text + decoding.finish();
+      return this.#decoder.decode(tokens);
     };
     return this.#decoder.trusted ? run() : this.withDecodingDeadline(run);
   }
