@@ -7,6 +7,7 @@ import { type Dim, dimFactors, dimValue, formatShape } from '../../graph/dim.ts'
 import type { DType } from '../../graph/dtype.ts';
 import type { AliasAnalysis } from './aliasing.ts';
 import type { OrtTensor } from './buffer.ts';
+import type { NotEmpty } from './protobuf.ts';
 import { overlaps } from './run-ledger.ts';
 
 export interface Signature {
@@ -25,7 +26,8 @@ export function checkInputs(
   for (const [index, signature] of signatures.entries()) {
     const { dtype, shape } = tensors[index]!;
     if (dtype !== signature.dtype) throw typeError(program, 'input', signature, dtype);
-    if (shape.length !== signature.shape.length) throw shapeError(program, 'input', signature, shape, symbols);
+    if (shape.length !== signature.shape.length)
+      throw shapeError(program, 'input', signature, shape, symbols);
     for (const [axis, dim] of signature.shape.entries()) {
       if (typeof dim === 'number') continue;
       const { numerator, denominator, symbols: names } = dimFactors(dim);
@@ -51,6 +53,25 @@ export function checkOutputs(
     if (tensor === undefined) continue;
     if (tensor.dtype !== signature.dtype) throw typeError(program, 'output', signature, tensor.dtype);
     checkShape(program, 'output', signature, tensor.shape, symbols);
+  }
+}
+
+/** @throws AhaError `binding-empty` if a kernel that cannot would meet a tensor without elements. */
+export function checkNotEmpty(
+  program: string,
+  kernels: readonly NotEmpty[],
+  symbols: ReadonlyMap<string, number>,
+): void {
+  for (const { operation, shape } of kernels) {
+    if (shape.every((dim) => dimValue(dim, symbols) > 0)) continue;
+    throw new AhaError({
+      code: 'binding-empty',
+      boundary: 'runtime',
+      what: `The operation ${operation} of ${program} was given a tensor without elements`,
+      found: formatShape(shape.map((dim) => dimValue(dim, symbols))),
+      expected: formatShape(shape),
+      fix: 'Do not run the program on an empty batch.',
+    });
   }
 }
 
@@ -90,7 +111,10 @@ export function checkAliases(
       }
       const problem = analysis.problem(input, output);
       if (problem !== undefined) {
-        throw aliasError(program, `output ${output} is bound to the memory of input ${input}, but ${problem}`);
+        throw aliasError(
+          program,
+          `output ${output} is bound to the memory of input ${input}, but ${problem}`,
+        );
       }
     }
   }

@@ -6,7 +6,14 @@
 import koffi from 'koffi';
 import { AhaError } from '../../errors.ts';
 import type { DType } from '../../graph/dtype.ts';
-import { type ArrayTypes, bytesPerElement, type DeviceBuffer, elementCount, type LiveResources, type TensorBinding } from '../runtime.ts';
+import {
+  type ArrayTypes,
+  bytesPerElement,
+  type DeviceBuffer,
+  elementCount,
+  type LiveResources,
+  type TensorBinding,
+} from '../runtime.ts';
 import type { Environment } from './environment.ts';
 import { elementTypes } from './symbols.ts';
 

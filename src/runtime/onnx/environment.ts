@@ -93,7 +93,15 @@ function createEnvironment(library: OrtLibrary, threads: number, spinning: boole
   library.CreateCpuMemoryInfo(deviceAllocator, defaultMemory, out);
   const memoryInfo = out[0]!;
   library.GetAllocatorWithDefaultOptions(out);
-  const environment: Shared = { library, handle, threads, spinning, memoryInfo, allocator: out[0]!, users: 0 };
+  const environment: Shared = {
+    library,
+    handle,
+    threads,
+    spinning,
+    memoryInfo,
+    allocator: out[0]!,
+    users: 0,
+  };
   registerArena(environment);
   return environment;
 }

@@ -6,7 +6,7 @@ import { AhaError } from '../../errors.ts';
 import { type Dim, dimFactors } from '../../graph/dim.ts';
 import type { DType } from '../../graph/dtype.ts';
 import type { Tensor } from '../../graph/tensor.ts';
-import type { AttributeValue, OnnxNode, OnnxTensor } from './protobuf.ts';
+import type { AttributeValue, NotEmpty, OnnxNode, OnnxTensor } from './protobuf.ts';
 
 export const microsoft = 'com.microsoft';
 
@@ -16,7 +16,10 @@ export interface NodeOptions {
   readonly domain?: string;
 }
 
-export const intAttribute = (value: number | boolean): AttributeValue => ({ kind: 'int', value: Number(value) });
+export const intAttribute = (value: number | boolean): AttributeValue => ({
+  kind: 'int',
+  value: Number(value),
+});
 export const floatAttribute = (value: number): AttributeValue => ({ kind: 'float', value });
 export const intsAttribute = (value: readonly number[]): AttributeValue => ({ kind: 'ints', value });
 export const stringAttribute = (value: string): AttributeValue => ({ kind: 'string', value });
@@ -24,6 +27,7 @@ export const stringAttribute = (value: string): AttributeValue => ({ kind: 'stri
 export class GraphWriter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxTensor[] = [];
+  readonly notEmpty: NotEmpty[] = [];
   readonly #names = new Map<Tensor, string>();
   readonly #wanted = new Map<Tensor, string>();
   readonly #taken: Set<string>;
@@ -35,7 +39,11 @@ export class GraphWriter {
   #operation = '';
 
   /** `reserved` are the names of the graph's inputs and outputs; `used` are the tensors that anything reads. */
-  constructor(inputs: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>, used: ReadonlySet<Tensor>) {
+  constructor(
+    inputs: ReadonlyMap<string, Tensor>,
+    outputs: ReadonlyMap<string, Tensor>,
+    used: ReadonlySet<Tensor>,
+  ) {
     this.#taken = new Set([...inputs.keys(), ...outputs.keys()]);
     this.#used = used;
     for (const [input, { shape }] of inputs) {
@@ -53,10 +61,16 @@ export class GraphWriter {
     this.#operation = operation;
   }
 
+  /** The graph cannot run when a tensor of this shape has no elements. */
+  forbidEmpty(operation: string, shape: readonly Dim[]): void {
+    this.notEmpty.push({ operation, shape });
+  }
+
   /** The name that holds `tensor`. */
   value(tensor: Tensor): string {
     const name = this.#names.get(tensor);
-    if (name === undefined) throw new TypeError(`A tensor of ${tensor.node.op.name} was read before it was lowered`);
+    if (name === undefined)
+      throw new TypeError(`A tensor of ${tensor.node.op.name} was read before it was lowered`);
     return name;
   }
 
@@ -160,7 +174,9 @@ export class GraphWriter {
       parts.push(this.dim(dim));
     }
     if (run.length > 0) parts.push(this.integers(...run));
-    return parts.length === 1 ? parts[0]! : this.shared('Concat', parts, { attributes: { axis: intAttribute(0) } });
+    return parts.length === 1
+      ? parts[0]!
+      : this.shared('Concat', parts, { attributes: { axis: intAttribute(0) } });
   }
 
   /** An i64 vector of one element, the size of `dim`. */
@@ -189,7 +205,9 @@ export class GraphWriter {
       });
     }
     const { input, axis } = source;
-    return this.shared('Shape', [input], { attributes: { start: intAttribute(axis), end: intAttribute(axis + 1) } });
+    return this.shared('Shape', [input], {
+      attributes: { start: intAttribute(axis), end: intAttribute(axis + 1) },
+    });
   }
 
   #add(operator: string, inputs: readonly string[], outputs: readonly string[], options: NodeOptions): void {

@@ -18,8 +18,14 @@ export const libraryVariable = 'AHA_ONNXRUNTIME_LIBRARY';
 export type Address = bigint | ArrayBufferView;
 
 type ArgumentOf<P extends Parameter> = P extends 'address' ? Address : P extends 'name' ? string : number;
-type Arguments<P extends readonly Parameter[]> = { [I in keyof P]: P[I] extends Parameter ? ArgumentOf<P[I]> : never };
-type ResultOf<S extends Symbol> = S['result'] extends 'int' ? number : S['result'] extends 'name' ? string : void;
+type Arguments<P extends readonly Parameter[]> = {
+  [I in keyof P]: P[I] extends Parameter ? ArgumentOf<P[I]> : never;
+};
+type ResultOf<S extends Symbol> = S['result'] extends 'int'
+  ? number
+  : S['result'] extends 'name'
+    ? string
+    : void;
 
 /** Every symbol as a function; one that returns a status throws instead. `Run` exists blocking and as a promise. */
 export type OrtFunctions = {
@@ -50,7 +56,10 @@ export function ortLibrary(): OrtLibrary {
 }
 
 /** Where the library of the npm package `onnxruntime-node` lies for this platform. */
-export function findLibrary(platform: string = process.platform, architecture: string = process.arch): string {
+export function findLibrary(
+  platform: string = process.platform,
+  architecture: string = process.arch,
+): string {
   let root: string;
   try {
     root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
@@ -68,7 +77,9 @@ export function findLibrary(platform: string = process.platform, architecture: s
   for (const abi of abis) {
     const folder = join(binaries, abi, platform, architecture);
     const file = existsSync(folder)
-      ? readdirSync(folder).find((name) => /^(lib)?onnxruntime(\.[\d.]+)?\.(so|dylib|dll)(\.\d+)*$/.test(name))
+      ? readdirSync(folder).find((name) =>
+          /^(lib)?onnxruntime(\.[\d.]+)?\.(so|dylib|dll)(\.\d+)*$/.test(name),
+        )
       : undefined;
     if (file !== undefined) return join(folder, file);
     for (const os of readdirSync(join(binaries, abi))) {
@@ -80,7 +91,8 @@ export function findLibrary(platform: string = process.platform, architecture: s
     'The package onnxruntime-node has no library for this platform',
     {
       found: `${platform}-${architecture}`,
-      expected: available.length > 0 ? `one of ${available.join(', ')}` : `a folder of libraries in ${binaries}`,
+      expected:
+        available.length > 0 ? `one of ${available.join(', ')}` : `a folder of libraries in ${binaries}`,
     },
     `Install ONNX Runtime ${minimumVersion.major}.${minimumVersion.minor} or newer for it and set ${libraryVariable} to its shared library.`,
   );
@@ -90,7 +102,12 @@ export function findLibrary(platform: string = process.platform, architecture: s
 export function loadLibrary(path: string): OrtLibrary {
   const remedy = `Reinstall onnxruntime-node (npm ci), or set ${libraryVariable} to the shared library of ONNX Runtime ${minimumVersion.major}.${minimumVersion.minor} or newer.`;
   if (!existsSync(path)) {
-    throw libraryError('onnxruntime-missing', "ONNX Runtime's shared library does not exist", { found: path }, remedy);
+    throw libraryError(
+      'onnxruntime-missing',
+      "ONNX Runtime's shared library does not exist",
+      { found: path },
+      remedy,
+    );
   }
   growStacks();
   let base: bigint;
@@ -100,20 +117,29 @@ export function loadLibrary(path: string): OrtLibrary {
     handles.push(handle);
   } catch (cause) {
     const detail = { found: `${path}: ${describeError(cause)}`, cause };
-    throw libraryError('onnxruntime-unloadable', "ONNX Runtime's shared library cannot be loaded", detail, remedy);
+    throw libraryError(
+      'onnxruntime-unloadable',
+      "ONNX Runtime's shared library cannot be loaded",
+      detail,
+      remedy,
+    );
   }
   const pointer = (table: bigint, index: number) =>
     koffi.decode(table, index * koffi.sizeof('void *'), 'void *') as bigint;
   const version = koffi.decode(pointer(base, 1), koffi.proto('str', []))() as string;
   checkVersion(version, path, remedy);
   // An older library answers null; a newer one keeps the old tables.
-  const table = koffi.decode(pointer(base, 0), koffi.proto('void *', ['uint32_t']))(apiVersion) as bigint | null;
+  const table = koffi.decode(pointer(base, 0), koffi.proto('void *', ['uint32_t']))(apiVersion) as
+    bigint | null;
   if (table === null) throw versionError(version, path, remedy);
 
   const native = (symbol: Symbol) =>
     koffi.decode(
       pointer(table, symbol.index),
-      koffi.proto(resultTypes[symbol.result], symbol.parameters.map((parameter) => parameterTypes[parameter])),
+      koffi.proto(
+        resultTypes[symbol.result],
+        symbol.parameters.map((parameter) => parameterTypes[parameter]),
+      ),
     ) as NativeFunction;
   const message = native(symbols.GetErrorMessage);
   const release = native(symbols.ReleaseStatus);
@@ -134,7 +160,9 @@ export function loadLibrary(path: string): OrtLibrary {
       const call = native(symbol);
       return [
         name,
-        symbol.result === 'status' ? (...args: unknown[]) => check(name, call(...args) as bigint | null) : call,
+        symbol.result === 'status'
+          ? (...args: unknown[]) => check(name, call(...args) as bigint | null)
+          : call,
       ];
     }),
   ) as OrtFunctions;
@@ -151,7 +179,7 @@ export function loadLibrary(path: string): OrtLibrary {
             check('Run', status);
             resolve();
           } catch (failure) {
-            reject(failure as Error);
+            reject(failure);
           }
         });
       }),
@@ -182,14 +210,18 @@ function growStacks(): void {
 
 function checkVersion(version: string, path: string, remedy: string): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major !== minimumVersion.major || !(minor >= minimumVersion.minor)) throw versionError(version, path, remedy);
+  if (major !== minimumVersion.major || !(minor >= minimumVersion.minor))
+    throw versionError(version, path, remedy);
 }
 
 function versionError(version: string, path: string, remedy: string): AhaError {
   return libraryError(
     'onnxruntime-version',
     `The version of ONNX Runtime in ${path} does not fit`,
-    { found: version, expected: `${minimumVersion.major}.${minimumVersion.minor} or a newer ${minimumVersion.major}.x` },
+    {
+      found: version,
+      expected: `${minimumVersion.major}.${minimumVersion.minor} or a newer ${minimumVersion.major}.x`,
+    },
     remedy,
   );
 }

@@ -10,7 +10,13 @@ import { elementTypes } from './symbols.ts';
 function same(op: Operation, operator: string, options: NodeOptions = {}): [string, LoweringRule] {
   return [
     op.name,
-    (node, graph) => graph.define(node.outputs, operator, node.inputs.map((tensor) => graph.value(tensor)), options),
+    (node, graph) =>
+      graph.define(
+        node.outputs,
+        operator,
+        node.inputs.map((tensor) => graph.value(tensor)),
+        options,
+      ),
   ];
 }
 

@@ -11,7 +11,12 @@ import type { LoweringRule } from './lowering.ts';
 export const indexingRules: readonly (readonly [string, LoweringRule])[] = [
   [
     ops.indexSelectOp.name,
-    (node, graph) => graph.define(node.outputs, 'Gather', node.inputs.map((tensor) => graph.value(tensor))),
+    (node, graph) =>
+      graph.define(
+        node.outputs,
+        'Gather',
+        node.inputs.map((tensor) => graph.value(tensor)),
+      ),
   ],
   [
     ops.indexAddOp.name,
@@ -22,7 +27,8 @@ export const indexingRules: readonly (readonly [string, LoweringRule])[] = [
       // ScatterElements wants indices of the table's rank, one for each element of a row.
       const ones = width.map(() => 1);
       const flat = graph.temporary('Reshape', [graph.value(indices), graph.integers(-1, ...ones)]);
-      const repeated = width.length === 0 ? flat : graph.temporary('Expand', [flat, graph.dims([1, ...width])]);
+      const repeated =
+        width.length === 0 ? flat : graph.temporary('Expand', [flat, graph.dims([1, ...width])]);
       const flatRows =
         indices.shape.length === 1
           ? graph.value(rows)
@@ -45,7 +51,11 @@ export const indexingRules: readonly (readonly [string, LoweringRule])[] = [
   [
     ops.addAlongLastOp.name,
     (node, graph) => {
-      const [x, indices, values] = node.inputs.map((tensor) => graph.value(tensor)) as [string, string, string];
+      const [x, indices, values] = node.inputs.map((tensor) => graph.value(tensor)) as [
+        string,
+        string,
+        string,
+      ];
       const inputs = [x, column(indices, graph), column(values, graph)];
       const attributes = { axis: intAttribute(-1), reduction: stringAttribute('add') };
       graph.define(node.outputs, 'ScatterElements', inputs, { attributes });
@@ -55,6 +65,8 @@ export const indexingRules: readonly (readonly [string, LoweringRule])[] = [
     ops.topKOp.name,
     (node, graph) => {
       const { k } = attributesOf(node, ops.topKOp);
+      // The kernel divides by the number of rows: without any, the process would die of it.
+      graph.forbidEmpty(node.op.name, node.inputs[0]!.shape);
       graph.define(node.outputs, 'TopK', [graph.value(node.inputs[0]!), graph.integers(k)]);
     },
   ],

@@ -36,7 +36,9 @@ export const shapeRules: readonly (readonly [string, LoweringRule])[] = [
       const { shape } = attributesOf(node, ops.expandOp);
       // Where the tensor has the size already, 1 keeps it, and nothing needs to be computed.
       const missing = shape.length - x!.shape.length;
-      const target = shape.map((dim, axis) => (axis >= missing && x!.shape[axis - missing] === dim ? 1 : dim));
+      const target = shape.map((dim, axis) =>
+        axis >= missing && x!.shape[axis - missing] === dim ? 1 : dim,
+      );
       graph.define(node.outputs, 'Expand', [graph.value(x!), graph.dims(target)]);
     },
   ],

@@ -44,6 +44,7 @@ export function lower(fn: GraphFunction, name: string): OnnxModel {
     initializers: graph.initializers,
     inputs: values(fn.inputs),
     outputs: values(fn.outputs),
+    notEmpty: graph.notEmpty,
   };
 }
 

@@ -66,6 +66,10 @@ export class OnnxRuntime implements Runtime {
 
   #checkOpen(): void {
     if (this.#open) return;
-    throw new AhaError({ code: 'runtime-disposed', boundary: 'runtime', what: 'The runtime was used after it had been disposed' });
+    throw new AhaError({
+      code: 'runtime-disposed',
+      boundary: 'runtime',
+      what: 'The runtime was used after it had been disposed',
+    });
   }
 }

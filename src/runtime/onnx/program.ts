@@ -15,7 +15,14 @@ import {
   type TensorData,
 } from '../runtime.ts';
 import { AliasAnalysis } from './aliasing.ts';
-import { checkAliases, checkInputs, checkNames, checkOutputs, missingInput } from './bindings.ts';
+import {
+  checkAliases,
+  checkInputs,
+  checkNames,
+  checkNotEmpty,
+  checkOutputs,
+  missingInput,
+} from './bindings.ts';
 import { type NativeHeap, OnnxBuffer, type OrtTensor } from './buffer.ts';
 import type { OnnxModel } from './protobuf.ts';
 import type { RunLedger, RunRecord } from './run-ledger.ts';
@@ -37,7 +44,7 @@ interface Loan {
 export class OnnxProgram implements Program {
   readonly name: string;
   readonly inputs: ReadonlySet<string>;
-  readonly #model: Pick<OnnxModel, 'inputs' | 'outputs'>;
+  readonly #model: Pick<OnnxModel, 'inputs' | 'outputs' | 'notEmpty'>;
   readonly #heap: NativeHeap;
   readonly #ledger: RunLedger;
   readonly #aliases: AliasAnalysis;
@@ -55,7 +62,7 @@ export class OnnxProgram implements Program {
   constructor(heap: NativeHeap, ledger: RunLedger, session: bigint, model: OnnxModel) {
     this.name = model.name;
     this.inputs = new Set(model.inputs.map(({ name }) => name));
-    this.#model = { inputs: model.inputs, outputs: model.outputs };
+    this.#model = { inputs: model.inputs, outputs: model.outputs, notEmpty: model.notEmpty ?? [] };
     this.#heap = heap;
     this.#ledger = ledger;
     this.#session = session;
@@ -209,9 +216,10 @@ export class OnnxProgram implements Program {
       writes.length === this.#checkedWrites.length &&
       writes.every((tensor, index) => tensor === this.#checkedWrites[index]);
     if (same) return;
-    const { inputs, outputs } = this.#model;
+    const { inputs, outputs, notEmpty = [] } = this.#model;
     const symbols = checkInputs(this.name, inputs, reads);
     checkOutputs(this.name, outputs, writes, symbols);
+    checkNotEmpty(this.name, notEmpty, symbols);
     checkAliases(this.name, inputs, reads, outputs, writes, this.#aliases);
     this.#checkedReads = reads;
     this.#checkedWrites = writes;

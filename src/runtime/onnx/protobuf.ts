@@ -49,6 +49,13 @@ export interface OnnxModel {
   readonly initializers: readonly OnnxTensor[];
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
+  /** Not part of ONNX: kernels that must not meet an empty tensor. */
+  readonly notEmpty?: readonly NotEmpty[];
+}
+
+export interface NotEmpty {
+  readonly operation: string;
+  readonly shape: readonly Dim[];
 }
 
 const irVersion = 10n;
@@ -85,7 +92,7 @@ export function encodeModel(model: OnnxModel): Uint8Array {
         input: model.inputs.map(encodeValue),
         output: model.outputs.map(encodeValue),
       },
-    } as Record<string, unknown>),
+    }),
   );
 }
 

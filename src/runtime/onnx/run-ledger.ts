@@ -16,7 +16,9 @@ export class RunLedger {
   check(program: string, reads: readonly OrtTensor[], writes: readonly OrtTensor[]): void {
     for (const other of this.#active) {
       const race =
-        firstOverlap(writes, other.writes) ?? firstOverlap(writes, other.reads) ?? firstOverlap(reads, other.writes);
+        firstOverlap(writes, other.writes) ??
+        firstOverlap(writes, other.reads) ??
+        firstOverlap(reads, other.writes);
       if (race === undefined) continue;
       throw new AhaError({
         code: 'buffer-busy',
