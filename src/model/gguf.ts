@@ -274,22 +274,28 @@ class HeaderReader {
   }
 
   uint8(what: string): number {
-    return this.#window.getUint8(this.#take(1, what));
+    const at = this.#take(1, what);
+    return this.#window.getUint8(at);
   }
   uint16(what: string): number {
-    return this.#window.getUint16(this.#take(2, what), true);
+    const at = this.#take(2, what);
+    return this.#window.getUint16(at, true);
   }
   uint32(what: string): number {
-    return this.#window.getUint32(this.#take(4, what), true);
+    const at = this.#take(4, what);
+    return this.#window.getUint32(at, true);
   }
   uint64(what: string): bigint {
-    return this.#window.getBigUint64(this.#take(8, what), true);
+    const at = this.#take(8, what);
+    return this.#window.getBigUint64(at, true);
   }
   float32(what: string): number {
-    return this.#window.getFloat32(this.#take(4, what), true);
+    const at = this.#take(4, what);
+    return this.#window.getFloat32(at, true);
   }
   float64(what: string): number {
-    return this.#window.getFloat64(this.#take(8, what), true);
+    const at = this.#take(8, what);
+    return this.#window.getFloat64(at, true);
   }
 
   /** Text in UTF-8, which `lenient` replaces where it is none. */
@@ -311,7 +317,7 @@ class HeaderReader {
     throw damaged(this.path, `Impossible: ${what}`, `${value}`, `at most ${Math.min(limit, room)}`);
   }
 
-  /** Moves on by `bytes` and says where in the window they begin. */
+  /** Moves on by `bytes`, which may replace the window, and says where in the window they begin. */
   #take(bytes: number, what: string): number {
     const start = this.#position;
     if (start + bytes > this.#size) {
