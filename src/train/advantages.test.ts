@@ -41,7 +41,25 @@ describe('computeAdvantages', () => {
   it('gives exact zeros, not noise, for equal rewards that floats cannot hold', () => {
     const { advantages, zeroVariance } = computeAdvantages([[0.1], [0.1], [0.1]], 3, options);
     expect(zeroVariance).toEqual([true]);
-    for (const advantage of advantages) expect(Math.abs(advantage)).toBeLessThan(1e-10);
+    expect(Array.from(advantages)).toEqual([0, 0, 0]);
+  });
+
+  it('of components normalised first has variance where any component has', () => {
+    // Equal sums, different components.
+    const rewards = [
+      [1, 0],
+      [0, 1],
+      [1, 1],
+      [1, 1],
+    ];
+    const { zeroVariance, advantages } = computeAdvantages(rewards, 2, {
+      scale: 'group',
+      combine: 'normalize_then_sum',
+      weights: [1, 0.5],
+    });
+    expect(zeroVariance).toEqual([false, true]);
+    expect(advantages[0]).toBeGreaterThan(0.5);
+    expect(Array.from(advantages).slice(2)).toEqual([0, 0]);
   });
 
   it('sums to zero in every group', () => {

@@ -24,7 +24,7 @@ export interface Advantages {
   readonly advantages: Float64Array;
   /** Weighted sums [N]; NaN for a completion without any component. */
   readonly rewards: Float64Array;
-  /** Per group: whether all rewards in it are equal, so that it teaches nothing. */
+  /** Per group: whether all rewards (each component, if they are normalised first) are equal: it teaches nothing. */
   readonly zeroVariance: readonly boolean[];
 }
 
@@ -44,12 +44,20 @@ export function computeAdvantages(
   const present = components.map((row) => row.map((value) => value ?? Number.NaN));
   const rewards = Float64Array.from(present, (row) => weightedSum(row, weights));
   const groups = chunk(rewards, groupSize);
-  const zeroVariance = groups.map((group) => isZeroVariance(group));
-  const advantages =
-    options.combine === 'normalize_then_sum'
-      ? normalizeThenSum(present, groupSize, weights)
-      : sumThenNormalize(groups, rewards, options.scale);
-  return { advantages: advantages.map((a) => (Number.isNaN(a) ? 0 : a)), rewards, zeroVariance };
+  const first = options.combine === 'normalize_then_sum';
+  const advantages = first
+    ? normalizeThenSum(present, groupSize, weights)
+    : sumThenNormalize(groups, rewards, options.scale);
+  const compared = first ? weights.map((_, k) => chunk(column(present, k), groupSize)) : [groups];
+  const zeroVariance = groups.map((_, g) => compared.every((of) => isZeroVariance(of[g]!)));
+  return {
+    // Exactly 0 where there is nothing to learn, whatever rounding made of it.
+    advantages: advantages.map((a, n) =>
+      Number.isNaN(a) || zeroVariance[Math.floor(n / groupSize)] ? 0 : a,
+    ),
+    rewards,
+    zeroVariance,
+  };
 }
 
 function sumThenNormalize(
@@ -75,8 +83,7 @@ function normalizeThenSum(
 ): Float64Array {
   const normalized = components.map((row) => row.slice());
   for (const k of weights.keys()) {
-    const column = Float64Array.from(components, (row) => row[k]!);
-    for (const [g, group] of chunk(column, groupSize).entries()) {
+    for (const [g, group] of chunk(column(components, k), groupSize).entries()) {
       const [centre, deviation] = [mean(group), standardDeviation(group)];
       for (const [at, value] of group.entries()) {
         normalized[g * groupSize + at]![k] = (value - centre) / (deviation + epsilon);
@@ -86,6 +93,10 @@ function normalizeThenSum(
   const sums = Float64Array.from(normalized, (row) => weightedSum(row, weights));
   const [centre, deviation] = [mean(sums), standardDeviation(sums)];
   return sums.map((sum) => (sum - centre) / (deviation + epsilon));
+}
+
+function column(rows: readonly (readonly number[])[], k: number): Float64Array {
+  return Float64Array.from(rows, (row) => row[k]!);
 }
 
 /** NaN only if every component is missing. */

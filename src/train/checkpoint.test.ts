@@ -121,7 +121,7 @@ describe('CheckpointStore', () => {
       program,
       `import { writeFile } from 'node:fs/promises';
        import { join } from 'node:path';
-       import { CheckpointStore } from ${JSON.stringify(compiledModule('train/checkpoint.ts'))};
+       import { CheckpointStore } from ${JSON.stringify(compiledModule('src/train/checkpoint.ts'))};
        const store = new CheckpointStore(process.argv[2]);
        for (let position = Number(process.argv[3]); ; position++) {
          await store.save({ name: 'step-' + position, position, best: position % 3 === 0, write: async (folder) => {

@@ -7,6 +7,7 @@
  * where a paper is silent. `docs/numerics.md` says exactly what each number means.
  */
 import { z } from 'zod';
+import { curriculumSchema } from '../task/curriculum.ts';
 import { parseWithSchema } from '../util/schema.ts';
 
 const share = () => z.number().min(0).max(1);
@@ -162,6 +163,9 @@ export const grpoSchema = z.strictObject({
   problemsPerStep: atLeastOne().default(8).describe('Different problems per step.'),
   groupSize: z.int().min(2).default(8).describe('Completions sampled for each problem.'),
   maxCompletionTokens: atLeastOne().default(256).describe('A completion longer than this is truncated.'),
+  curriculum: curriculumSchema
+    .prefault({ kind: 'mixed' })
+    .describe('Which levels of the task problems are drawn from, and when.'),
   sampling: samplingSchema.prefault({}).describe('How completions are drawn.'),
   rewardWeights: z
     .record(z.string(), z.number())
@@ -237,6 +241,10 @@ export const pretrainSchema = z.strictObject({
   seed: z.union([z.int(), z.string()]).default(0).describe('Names every random stream of the run.'),
   steps: atLeastOne().default(300).describe('Optimizer steps.'),
   examplesPerStep: atLeastOne().default(64).describe('Examples per optimizer step.'),
+  mixture: z
+    .record(z.string(), positive())
+    .optional()
+    .describe('Relative shares of the styles of worked examples, by name; default: all styles alike.'),
   learnPrompts: z
     .boolean()
     .default(true)

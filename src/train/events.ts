@@ -15,6 +15,8 @@ export interface RolloutRecord {
   readonly response: string;
   /** Total reward; null when no verdict was reached. */
   readonly reward: number | null;
+  /** Why no verdict was reached. */
+  readonly failure?: string;
   /** Components of the reward by name, before weights. */
   readonly components: Readonly<Record<string, number | null>>;
   readonly advantage: number;
@@ -22,7 +24,7 @@ export interface RolloutRecord {
   readonly finish: 'stop' | 'length';
 }
 
-/** Metrics of one step. Means are over the completions of the step unless said otherwise. */
+/** Metrics of one step. Means are over all completions that the step sampled unless said otherwise. */
 export interface StepMetrics {
   /** Total reward of the scored completions. */
   readonly rewardMean: number;
@@ -37,14 +39,16 @@ export interface StepMetrics {
   readonly lengthMax: number;
   /** Share of completions that reached the token limit. */
   readonly truncatedShare: number;
-  /** Share of groups whose rewards were all equal, before any were replaced. */
+  /** Share of the sampled groups whose rewards were all equal. */
   readonly zeroVarianceShare: number;
-  /** Groups that were sampled in place of those (dynamic sampling). */
+  /** Groups that were sampled in place of such groups (dynamic sampling). */
   readonly refilledGroups: number;
   /** Share of checks that failed: neither right nor wrong. */
   readonly failedVerdictShare: number;
-  /** Mean entropy (nats) of the predicted distribution over the tokens learned from. */
+  /** Entropy (nats) per sampled token, estimated without bias by the mean of −log p over all of them. */
   readonly entropy: number;
+  /** Exact mean entropy at the tokens that were learned from; null when there were none. */
+  readonly learnedEntropy: number | null;
   /** Mean KL estimate per token against the reference; null without one. */
   readonly kl: number | null;
   /** Share of tokens (sequences, for sequence ratios) whose ratio was clipped. */
@@ -86,6 +90,12 @@ export interface EvaluationMetrics {
   readonly seconds: number;
 }
 
+/** What a run has measured so far; stored in its checkpoints. */
+export interface RunHistory {
+  readonly steps: readonly { readonly step: number; readonly metrics: StepMetrics }[];
+  readonly evaluations: readonly { readonly step: number; readonly metrics: EvaluationMetrics }[];
+}
+
 export type GrpoEvent =
   | {
       readonly type: 'run-start';
@@ -93,6 +103,8 @@ export type GrpoEvent =
       /** The step that comes next: 0, or where the run was resumed. */
       readonly step: number;
       readonly resumed: boolean;
+      /** The steps and evaluations of earlier processes. */
+      readonly history: RunHistory;
     }
   | {
       readonly type: 'preflight';

@@ -12,7 +12,7 @@ import { backward } from '../graph/gradients/backward.ts';
 import { interpret } from '../graph/interpreter.ts';
 import { input, type Value } from '../graph/tensor.ts';
 import { type GrpoLossOptions, grpoLoss } from './grpo-loss.ts';
-import { LossMeter } from './loss-metrics.ts';
+import { addToLossTotals, emptyLossTotals, readLossTotals } from './loss-metrics.ts';
 
 interface Batch {
   readonly options: GrpoLossOptions;
@@ -80,9 +80,11 @@ function evaluate(batch: Batch) {
 
 /** The metrics of TRL that ours correspond to, by TRL's names. */
 function metricsOf(test: TrlCase, batch: Batch, found: ReturnType<typeof evaluate>): Record<string, number> {
-  const meter = new LossMeter(batch.options.ratio ?? 'token');
-  meter.add({ ...batch, ratio: found.ratio, clipped: found.clipped, kl: found.kl });
-  const { entropy, kl, clipShare, clipLowShare, clipHighShare, clipLowMin, clipHighMax } = meter.read();
+  const totals = emptyLossTotals();
+  const observation = { ...batch, ratio: found.ratio, clipped: found.clipped, kl: found.kl };
+  addToLossTotals(totals, batch.options.ratio ?? 'token', observation);
+  const { entropy, kl, clipShare, clipLowShare, clipHighShare, clipLowMin, clipHighMax } =
+    readLossTotals(totals);
   const bonus = (batch.inputs['entropyWeights'] ?? []).flatMap((row, s) =>
     Array.from(row, (weight, t) => weight * batch.entropies[s]![t]!),
   );

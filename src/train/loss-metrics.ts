@@ -31,79 +31,94 @@ export interface LossMetrics {
   readonly sequences: number;
 }
 
-/** Sums over batches; `read` gives the means. Sequences without a weighted token are not counted. */
-export class LossMeter {
-  readonly #level: 'token' | 'sequence';
-  #entropy = 0;
-  #kl = 0;
-  #sawKl = false;
-  #low = 0;
-  #high = 0;
-  #ratio = 0;
-  #ratios = 0;
-  #ratioMin = Infinity;
-  #ratioMax = -Infinity;
-  #lowMin = Infinity;
-  #highMax = -Infinity;
-  #tokens = 0;
-  #sequences = 0;
+/** Sums over batches: plain JSON, so that a step that was interrupted goes on counting. */
+export interface LossTotals {
+  entropy: number;
+  kl: number | null;
+  low: number;
+  high: number;
+  ratio: number;
+  /** How many ratios were counted: tokens, or sequences. */
+  ratios: number;
+  ratioMin: number | null;
+  ratioMax: number | null;
+  lowMin: number | null;
+  highMax: number | null;
+  tokens: number;
+  sequences: number;
+}
 
-  /** `level`: what the ratio of the loss belongs to. */
-  constructor(level: 'token' | 'sequence') {
-    this.#level = level;
-  }
+export function emptyLossTotals(): LossTotals {
+  return {
+    entropy: 0,
+    kl: null,
+    low: 0,
+    high: 0,
+    ratio: 0,
+    ratios: 0,
+    ratioMin: null,
+    ratioMax: null,
+    lowMin: null,
+    highMax: null,
+    tokens: 0,
+    sequences: 0,
+  };
+}
 
-  add(observation: LossObservation): void {
-    const { weights, entropies, ratio, clipped, kl } = observation;
-    for (const [index, row] of weights.entries()) {
-      let tokens = 0;
-      let low = 0;
-      let high = 0;
-      for (let t = 0; t < row.length; t++) {
-        if (row[t] === 0) continue;
-        // All tokens of a sequence have its ratio: count it once.
-        const counted = this.#level === 'token' || tokens === 0;
-        tokens++;
-        this.#entropy += entropies[index]![t]!;
-        if (kl !== undefined) this.#kl += kl[index]![t]!;
-        if (!counted) continue;
-        const r = ratio[index]![t]!;
-        this.#ratio += r;
-        this.#ratios++;
-        this.#ratioMin = Math.min(this.#ratioMin, r);
-        this.#ratioMax = Math.max(this.#ratioMax, r);
-        if (clipped[index]![t]! < 0) low++;
-        if (clipped[index]![t]! > 0) high++;
-      }
-      if (tokens === 0) continue;
-      this.#sequences++;
-      this.#tokens += tokens;
-      this.#low += low;
-      this.#high += high;
-      const counted = this.#level === 'token' ? tokens : 1;
-      this.#lowMin = Math.min(this.#lowMin, low / counted);
-      this.#highMax = Math.max(this.#highMax, high / counted);
+/**
+ * Adds a batch to `totals`. `level` is what the ratio of the loss belongs to. Sequences without a weighted token are
+ * not counted.
+ */
+export function addToLossTotals(
+  totals: LossTotals,
+  level: 'token' | 'sequence',
+  { weights, entropies, ratio, clipped, kl }: LossObservation,
+): void {
+  for (const [index, row] of weights.entries()) {
+    let tokens = 0;
+    let low = 0;
+    let high = 0;
+    for (let t = 0; t < row.length; t++) {
+      if (row[t] === 0) continue;
+      tokens++;
+      totals.entropy += entropies[index]![t]!;
+      if (kl !== undefined) totals.kl = (totals.kl ?? 0) + kl[index]![t]!;
+      // All tokens of a sequence have its ratio: count it once.
+      if (level === 'sequence' && tokens > 1) continue;
+      const r = ratio[index]![t]!;
+      totals.ratio += r;
+      totals.ratios++;
+      totals.ratioMin = Math.min(totals.ratioMin ?? r, r);
+      totals.ratioMax = Math.max(totals.ratioMax ?? r, r);
+      if (clipped[index]![t]! < 0) low++;
+      if (clipped[index]![t]! > 0) high++;
     }
-    this.#sawKl ||= kl !== undefined;
+    if (tokens === 0) continue;
+    const counted = level === 'token' ? tokens : 1;
+    totals.sequences++;
+    totals.tokens += tokens;
+    totals.low += low;
+    totals.high += high;
+    totals.lowMin = Math.min(totals.lowMin ?? 1, low / counted);
+    totals.highMax = Math.max(totals.highMax ?? 0, high / counted);
   }
+}
 
-  /** Zeros (and ratios of 1) when nothing was counted. */
-  read(): LossMetrics {
-    const none = this.#tokens === 0;
-    const mean = (total: number, count: number) => (count === 0 ? 0 : total / count);
-    return {
-      entropy: mean(this.#entropy, this.#tokens),
-      kl: this.#sawKl ? mean(this.#kl, this.#tokens) : null,
-      clipShare: mean(this.#low + this.#high, this.#ratios),
-      clipLowShare: mean(this.#low, this.#ratios),
-      clipHighShare: mean(this.#high, this.#ratios),
-      clipLowMin: none ? 0 : this.#lowMin,
-      clipHighMax: none ? 0 : this.#highMax,
-      ratioMean: none ? 1 : this.#ratio / this.#ratios,
-      ratioMin: none ? 1 : this.#ratioMin,
-      ratioMax: none ? 1 : this.#ratioMax,
-      tokens: this.#tokens,
-      sequences: this.#sequences,
-    };
-  }
+/** The means of what was added. Zeros, and ratios of 1, when nothing was. */
+export function readLossTotals(totals: LossTotals): LossMetrics {
+  const mean = (total: number, count: number) => (count === 0 ? 0 : total / count);
+  return {
+    entropy: mean(totals.entropy, totals.tokens),
+    kl: totals.kl === null ? null : mean(totals.kl, totals.tokens),
+    clipShare: mean(totals.low + totals.high, totals.ratios),
+    clipLowShare: mean(totals.low, totals.ratios),
+    clipHighShare: mean(totals.high, totals.ratios),
+    clipLowMin: totals.lowMin ?? 0,
+    clipHighMax: totals.highMax ?? 0,
+    ratioMean: totals.ratios === 0 ? 1 : totals.ratio / totals.ratios,
+    ratioMin: totals.ratioMin ?? 1,
+    ratioMax: totals.ratioMax ?? 1,
+    tokens: totals.tokens,
+    sequences: totals.sequences,
+  };
 }

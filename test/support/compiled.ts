@@ -10,16 +10,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 let folder: string | undefined;
 
-/** The URL of the compiled module of `source`, a path below src/ such as `train/checkpoint.ts`. */
+/** The URL of the compiled module of `source`, a path such as `src/train/checkpoint.ts` or `test/support/x.ts`. */
 export function compiledModule(source: string): string {
   if (folder === undefined) {
     const target = join(root, 'node_modules', '.cache', `aha-tests-${process.pid}`);
     const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    const options = ['-p', join(root, 'tsconfig.build.json'), '--outDir', target];
+    const options = ['-p', join(root, 'tsconfig.json'), '--rootDir', root, '--outDir', target];
+    const emit = ['--noEmit', 'false', '--allowImportingTsExtensions', 'false'];
     // Types are checked by `npm run check`; here they would only take time.
-    execFileSync(process.execPath, [compiler, ...options, '--noCheck', '--declaration', 'false'], {
-      stdio: 'pipe',
-    });
+    execFileSync(process.execPath, [compiler, ...options, ...emit, '--noCheck'], { stdio: 'pipe' });
     process.on('exit', () => rmSync(target, { recursive: true, force: true }));
     folder = target;
   }
