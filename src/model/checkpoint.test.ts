@@ -71,16 +71,18 @@ test('shards written by transformers, in bf16', async () => {
   await checkpoint.close();
 });
 
-test('companion files are handed on', async () => {
-  const folder = fixture('checkpoints', 'models', 'qwen2');
+test('companion files are handed on, even if they disappear meanwhile', async () => {
+  const source = fixture('checkpoints', 'models', 'qwen2');
+  const folder = copyOf('checkpoints', 'models', 'qwen2');
   const checkpoint = await openCheckpoint(folder);
+  rmSync(join(folder, 'tokenizer.json'));
   expect(checkpoint.files.map((file) => file.name)).toEqual([
     'tokenizer.json',
     'tokenizer_config.json',
     'chat_template.jinja',
   ]);
   const tokenizer = await checkpoint.files[0]!.read();
-  expect(Buffer.from(tokenizer).equals(readFileSync(join(folder, 'tokenizer.json')))).toBe(true);
+  expect(Buffer.from(tokenizer).equals(readFileSync(join(source, 'tokenizer.json')))).toBe(true);
   await checkpoint.close();
 });
 

@@ -24,6 +24,8 @@ export interface Checkpoint {
   readonly config: ModelConfig;
   /** Where it came from, for people: a path, or `org/name at COMMIT`. */
   readonly source: string;
+  /** Its place on the Hub, if it came from there. */
+  readonly hub: { readonly repository: string; readonly commit: string } | undefined;
   readonly format: 'huggingface' | 'gguf';
   /** The folder (Hugging Face) or file (GGUF) on this machine. */
   readonly path: string;
@@ -37,7 +39,10 @@ export interface Checkpoint {
   readonly generationConfig: Readonly<Record<string, unknown>> | undefined;
   /** Ids that end a text: those of the configuration and of the generation configuration. */
   readonly eosTokenIds: readonly number[];
-  /** Tokenizer, chat template and licence files that lie beside the weights. */
+  /**
+   * Tokenizer, chat template and licence files that lie beside the weights. Already read: an export at the end of a
+   * long run must not depend on what has become of the folder since.
+   */
   readonly files: readonly CheckpointFile[];
   /** The metadata of a GGUF file, tokenizer and chat template among it. */
   readonly ggufMetadata: GgufMetadata | undefined;
@@ -58,22 +63,25 @@ export interface OpenOptions {
  */
 export async function openCheckpoint(pathOrId: string, options: OpenOptions = {}): Promise<Checkpoint> {
   const reference = await parseModelReference(pathOrId);
-  if (reference.kind === 'path') return openPath(reference.path, reference.path);
+  if (reference.kind === 'path') return openPath(reference.path, { source: reference.path, hub: undefined });
+  const { repository } = reference;
   const { path, commit } = await downloadModel(reference, options.hub);
-  return openPath(path, `${reference.repository} at ${commit}`);
+  return openPath(path, { source: `${repository} at ${commit}`, hub: { repository, commit } });
 }
 
-async function openPath(path: string, source: string): Promise<Checkpoint> {
+type Origin = Pick<Checkpoint, 'source' | 'hub'>;
+
+async function openPath(path: string, origin: Origin): Promise<Checkpoint> {
   const info = await stat(path).catch((error: unknown) => {
     throw storageError(`Could not open the model ${path}`, error);
   });
-  if (!info.isDirectory()) return openFile(path, source);
+  if (!info.isDirectory()) return openFile(path, origin);
   const names = await readdir(path).catch((error: unknown) => {
     throw storageError(`Could not read the folder ${path}`, error);
   });
-  if (names.includes('config.json')) return openFolder(path, source, names);
+  if (names.includes('config.json')) return openFolder(path, origin, names);
   const gguf = names.filter((name) => name.toLowerCase().endsWith('.gguf'));
-  if (gguf.length === 1) return openFile(join(path, gguf[0]!), source);
+  if (gguf.length === 1) return openFile(join(path, gguf[0]!), origin);
   const adapter = names.includes('adapter_config.json');
   throw new AhaError({
     code: 'checkpoint-not-found',
@@ -92,26 +100,29 @@ async function openPath(path: string, source: string): Promise<Checkpoint> {
   });
 }
 
-async function openFolder(folder: string, source: string, names: readonly string[]): Promise<Checkpoint> {
+async function openFolder(folder: string, origin: Origin, names: readonly string[]): Promise<Checkpoint> {
   const configPath = join(folder, 'config.json');
   const originalConfig = await readJsonObject(configPath);
   const config = parseHuggingFaceConfig(originalConfig, configPath);
   const generationConfig = names.includes('generation_config.json')
     ? await readJsonObject(join(folder, 'generation_config.json'))
     : undefined;
+  const files: CheckpointFile[] = [];
+  for (const name of companionFiles.filter((companion) => names.includes(companion))) {
+    const contents = await readCheckpointFile(join(folder, name));
+    files.push({ name, read: async () => contents });
+  }
   const shards = await openShards(folder, names);
   try {
     return {
       ...describe(config, shards.tensors, folder),
-      source,
+      ...origin,
       format: 'huggingface',
       path: folder,
       originalConfig,
       generationConfig,
       eosTokenIds: endTokens(config, generationConfig),
-      files: companionFiles
-        .filter((name) => names.includes(name))
-        .map((name) => ({ name, read: async () => readCheckpointFile(join(folder, name)) })),
+      files,
       ggufMetadata: undefined,
       close: async () => shards.close(),
     };
@@ -121,7 +132,7 @@ async function openFolder(folder: string, source: string, names: readonly string
   }
 }
 
-async function openFile(path: string, source: string): Promise<Checkpoint> {
+async function openFile(path: string, origin: Origin): Promise<Checkpoint> {
   if (basename(path).endsWith('.safetensors')) {
     throw new AhaError({
       code: 'checkpoint-not-found',
@@ -138,7 +149,7 @@ async function openFile(path: string, source: string): Promise<Checkpoint> {
     const config = await ggufConfig(gguf);
     return {
       ...describe(config, ggufTensors(gguf, config), path),
-      source,
+      ...origin,
       format: 'gguf',
       path,
       originalConfig: undefined,

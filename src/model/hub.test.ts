@@ -81,6 +81,7 @@ describe('a model', () => {
       hub: { ...options, onProgress: (p) => progress.push(p) },
     });
     expect(checkpoint.source).toBe(`org/model at ${hub.commit}`);
+    expect(checkpoint.hub).toEqual({ repository: 'org/model', commit: hub.commit });
     expect(checkpoint.config.architecture).toBe('qwen2');
     expect(checkpoint.files.map((file) => file.name)).toEqual(['tokenizer.json', 'chat_template.jinja']);
     expect(hub.downloads().toSorted()).toEqual([

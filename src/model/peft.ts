@@ -182,6 +182,8 @@ export interface AdapterContents {
   readonly lora: LoraConfig;
   /** Hub id or path of the model that the adapter is for. */
   readonly baseModel: string | null;
+  /** Commit of the base model on the Hub. */
+  readonly revision?: string | undefined;
   /** As `Adapter.tensors`. */
   readonly tensors: readonly TensorToWrite[];
   readonly dtype?: SafetensorsDtype;
@@ -213,12 +215,12 @@ export async function exportAdapter(
   });
 }
 
-function adapterConfig({ lora, baseModel }: AdapterContents): Record<string, unknown> {
+function adapterConfig({ lora, baseModel, revision }: AdapterContents): Record<string, unknown> {
   return {
     peft_type: 'LORA',
     task_type: 'CAUSAL_LM',
     base_model_name_or_path: baseModel,
-    revision: null,
+    revision: revision ?? null,
     inference_mode: true,
     r: lora.rank,
     lora_alpha: lora.alpha,
