@@ -4,12 +4,13 @@
  */
 import type { Dim } from '../../src/graph/dim.ts';
 import type { DType } from '../../src/graph/dtype.ts';
+import { backward } from '../../src/graph/gradients/backward.ts';
 import * as elementwise from '../../src/graph/ops/elementwise.ts';
 import * as indexing from '../../src/graph/ops/indexing.ts';
 import * as products from '../../src/graph/ops/matmul.ts';
 import * as reductions from '../../src/graph/ops/reduce.ts';
 import * as shapes from '../../src/graph/ops/shape.ts';
-import { tokenLogprobs, tokenLogprobsOp } from '../../src/graph/ops/token-logprobs.ts';
+import { tokenLogprobs } from '../../src/graph/ops/token-logprobs.ts';
 import * as transformer from '../../src/graph/ops/transformer.ts';
 import { applyAll, constant, type Tensor } from '../../src/graph/tensor.ts';
 import type { RandomStream } from '../../src/util/random.ts';
@@ -130,6 +131,54 @@ const productCases = flags.flatMap((transposeA) =>
     ];
   }),
 );
+
+function headCases(vocabulary: number, transposed: boolean): RandomCase[] {
+  const operands = [
+    f('2*B', 5),
+    transposed ? f(vocabulary, 5) : f(5, vocabulary),
+    index(vocabulary, '2*B'),
+    positive(),
+    f('2*B'),
+    f('2*B'),
+    f('B'),
+  ];
+  const score = (inputs: readonly Tensor[], chunks: number) => {
+    const [hidden, weight, targets, inverseTemperature] = inputs as [Tensor, Tensor, Tensor, Tensor];
+    return tokenLogprobs({ hidden, weight, targets, inverseTemperature }, { transposed, chunks });
+  };
+  return [1, 2].flatMap((chunks): RandomCase[] => [
+    {
+      op: 'tokenLogprobs',
+      operands,
+      build: (...inputs) => {
+        const { logprobs, entropies } = score(inputs, chunks);
+        return [logprobs, entropies];
+      },
+    },
+    { op: 'tokenLogprobs', operands, build: (...inputs) => score(inputs, chunks).logprobs },
+    {
+      op: 'tokenLogprobsGradient',
+      operands,
+      build: (...inputs) => {
+        const loss = reductions.sum(elementwise.mul(score(inputs, chunks).logprobs, inputs[4]!));
+        return backward(loss, inputs.slice(0, 2));
+      },
+      tolerance: 1e-5,
+    },
+    {
+      op: 'tokenLogprobsGradient',
+      operands,
+      build: (...inputs) => {
+        const { logprobs, entropies } = score(inputs, chunks);
+        const ofLogprobs = reductions.sum(elementwise.mul(logprobs, inputs[4]!));
+        const ofEntropies = reductions.sum(elementwise.mul(entropies, inputs[5]!));
+        const loss = elementwise.add(ofLogprobs, ofEntropies);
+        return [loss, entropies, ...backward(loss, inputs.slice(0, 2))];
+      },
+      tolerance: 1e-5,
+    },
+  ]);
+}
 
 const tables = (positions: number, half: number): Operand[] => [f(positions, half), f(positions, half)];
 
@@ -286,22 +335,8 @@ export const randomCases: readonly RandomCase[] = [
     sizes: usualSizes,
   },
 
-  ...flags.flatMap((transposed) =>
-    [1, 2].map((chunks): RandomCase => ({
-      op: tokenLogprobsOp.name,
-      operands: [f('2*B', 5), transposed ? f(7, 5) : f(5, 7), index(7, '2*B'), positive(), f('B')],
-      build: (hidden, weight, targets, inverseTemperature) => {
-        const inputs = {
-          hidden: hidden,
-          weight: weight,
-          targets: targets,
-          inverseTemperature: inverseTemperature,
-        };
-        const { logprobs, entropies } = tokenLogprobs(inputs, { transposed, chunks });
-        return [logprobs, entropies];
-      },
-    })),
-  ),
+  // A vocabulary small enough for one piece, and one that a runtime may cut.
+  ...[7, 5000].flatMap((vocabulary) => flags.flatMap((transposed) => headCases(vocabulary, transposed))),
   {
     op: 'rmsNorm',
     operands: [f('B', 'T', 8), f(8)],

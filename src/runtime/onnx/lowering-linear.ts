@@ -48,11 +48,9 @@ export const linearRules: readonly (readonly [string, LoweringRule])[] = [
     reductions.argmaxOp.name,
     (node, graph) => {
       const [x] = node.inputs as [Tensor];
-      const attributes = { axis: intAttribute(-1), keepdims: intAttribute(0) };
-      const found = graph.temporary('ArgMax', [graph.value(x)], { attributes });
-      // Where there are no rows, the kernel forgets to drop the last axis: 0 stands for the size that is there.
-      const rows = x.shape.slice(0, -1).map(() => 0);
-      graph.define(node.outputs, 'Reshape', [found, graph.integers(...rows)]);
+      // An axis counted from the end is ignored by ONNX Runtime where there are no rows.
+      const attributes = { axis: intAttribute(x.shape.length - 1), keepdims: intAttribute(0) };
+      graph.define(node.outputs, 'ArgMax', [graph.value(x)], { attributes });
     },
   ],
   [

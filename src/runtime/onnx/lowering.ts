@@ -8,11 +8,13 @@ import { type GraphFunction, topologicalOrder } from '../../graph/function.ts';
 import { attributesOf, inputOp, type Node, type Tensor } from '../../graph/tensor.ts';
 import { GraphWriter } from './graph-writer.ts';
 import { elementwiseRules } from './lowering-elementwise.ts';
+import { headRules } from './lowering-head.ts';
 import { indexingRules } from './lowering-indexing.ts';
 import { linearRules } from './lowering-linear.ts';
 import { shapeRules } from './lowering-shape.ts';
 import { transformerRules } from './lowering-transformer.ts';
 import type { OnnxModel } from './protobuf.ts';
+import { schedule } from './schedule.ts';
 
 /** Emits nodes for `node` that define all of its outputs. */
 export type LoweringRule = (node: Node, graph: GraphWriter) => void;
@@ -23,6 +25,7 @@ export const loweringRules: ReadonlyMap<string, LoweringRule> = new Map([
   ...linearRules,
   ...indexingRules,
   ...transformerRules,
+  ...headRules,
 ]);
 
 /** @throws AhaError `operation-unsupported` for an operation that has neither a rule nor a decomposition. */
@@ -40,7 +43,7 @@ export function lower(fn: GraphFunction, name: string): OnnxModel {
     [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
   return {
     name,
-    nodes: graph.nodes,
+    nodes: schedule(graph.nodes),
     initializers: graph.initializers,
     inputs: values(fn.inputs),
     outputs: values(fn.outputs),

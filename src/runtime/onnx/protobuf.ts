@@ -45,6 +45,7 @@ export interface OnnxValue {
 
 export interface OnnxModel {
   readonly name: string;
+  /** In the order in which they should run. */
   readonly nodes: readonly OnnxNode[];
   readonly initializers: readonly OnnxTensor[];
   readonly inputs: readonly OnnxValue[];
@@ -75,7 +76,8 @@ export function encodeModel(model: OnnxModel): Uint8Array {
       opsetImport: operatorSets,
       graph: {
         name: model.name,
-        node: model.nodes.map((node) => ({
+        // Last first: see schedule.ts.
+        node: model.nodes.toReversed().map((node) => ({
           name: node.name,
           opType: node.operator,
           domain: node.domain,

@@ -1,0 +1,307 @@
+/**
+ * ONNX for the log-probabilities of tokens under a large vocabulary, and their gradient, without all logits at once.
+ *
+ * A small vocabulary takes the plain way, and the backward pass reuses the forward's log-probabilities. A large one
+ * is cut into blocks of columns: the forward pass keeps only each block's log of the summed exponentials, from which
+ * follows the logarithm of the normaliser, log Z [N, 1]; the backward pass computes each block's logits again and its
+ * share of both gradients at once. The weight's gradient is then written once, block by block, where a cut by rows
+ * would add a whole vocabulary's worth of it for each. Blocks do not depend on the number of rows, so neither does a
+ * row's result.
+ *
+ * Letters: N rows, H hidden, V vocabulary, W a block of it. l logits, p probabilities.
+ */
+import {
+  type HeadAttributes,
+  tokenLogprobsGradientOp,
+  tokenLogprobsOp,
+} from '../../graph/ops/token-logprobs.ts';
+import { attributesOf, type Node } from '../../graph/tensor.ts';
+import { type GraphWriter, intAttribute, stringAttribute } from './graph-writer.ts';
+import type { LoweringRule } from './lowering.ts';
+
+/** Columns of a block: 2048 rows of them are 16 MiB of logits. */
+const blockWidth = 2048;
+
+export const headRules: readonly (readonly [string, LoweringRule])[] = [
+  [
+    tokenLogprobsOp.name,
+    (node, graph) => {
+      const head = headOf(node, attributesOf(node, tokenLogprobsOp), graph);
+      const [logprobs, entropies] = node.outputs;
+      const wantsEntropy = graph.isUsed(entropies!);
+      const result = forwardPass(head, wantsEntropy);
+      memory(graph).set(head.key, result);
+      graph.define([logprobs], 'Identity', [result.logprobs]);
+      if (result.entropies !== undefined) graph.define([entropies], 'Identity', [result.entropies]);
+    },
+  ],
+  [
+    tokenLogprobsGradientOp.name,
+    (node, graph) => {
+      const attributes = attributesOf(node, tokenLogprobsGradientOp);
+      const head = headOf(node, attributes, graph);
+      // The loss made the forward pass in the same graph; if not, or without the entropy, make it here.
+      const known = memory(graph).get(head.key);
+      const forward =
+        known !== undefined && (known.entropies !== undefined || !attributes.entropy)
+          ? known
+          : forwardPass(head, attributes.entropy);
+      const [ofLogprob, ofEntropy] = node.inputs.slice(4).map((tensor) => graph.value(tensor));
+      const seeds = { ofLogprob: ofLogprob!, ofEntropy: attributes.entropy ? ofEntropy : undefined };
+      const gradient = head.vocabulary <= blockWidth ? wholeGradient : blockedGradient;
+      const { ofRows, ofWeight } = gradient(head, forward, seeds);
+      const [hidden, weight] = node.outputs;
+      graph.define([hidden], 'Mul', [ofRows, head.inverseTemperature]);
+      graph.alias(weight!, ofWeight);
+    },
+  ],
+];
+
+interface Head {
+  readonly graph: GraphWriter;
+  readonly key: string;
+  /** hidden / temperature [N, H] */
+  readonly rows: string;
+  readonly weight: string;
+  readonly targets: string;
+  readonly inverseTemperature: string;
+  readonly vocabulary: number;
+  readonly transposed: boolean;
+}
+
+/** Names of what the forward pass leaves for the backward pass. */
+interface Forward {
+  /** [N] */
+  readonly logprobs: string;
+  /** [N], if asked for. */
+  readonly entropies: string | undefined;
+  /** log p [N, V], of a small vocabulary only. */
+  readonly logs?: string;
+  /** [N, 1], of a large one only. */
+  readonly logNormaliser?: string;
+}
+
+interface Seeds {
+  /** Gradient of the loss with respect to log p(target) [N]. */
+  readonly ofLogprob: string;
+  /** … and to the entropy [N]. */
+  readonly ofEntropy: string | undefined;
+}
+
+interface Gradients {
+  /** [N, H] */
+  readonly ofRows: string;
+  /** As the weight. */
+  readonly ofWeight: string;
+}
+
+const memories = new WeakMap<GraphWriter, Map<string, Forward>>();
+
+function memory(graph: GraphWriter): Map<string, Forward> {
+  let own = memories.get(graph);
+  if (own === undefined) memories.set(graph, (own = new Map()));
+  return own;
+}
+
+function headOf(node: Node, { transposed }: HeadAttributes, graph: GraphWriter): Head {
+  const names = node.inputs.map((tensor) => graph.value(tensor)) as [string, string, string, string];
+  const [hidden, weight, targets, inverseTemperature] = names;
+  const vocabulary = node.inputs[1]!.shape[transposed ? 0 : 1] as number;
+  const rows = graph.shared('Mul', [hidden, inverseTemperature]);
+  const key = [hidden, weight, targets, inverseTemperature, transposed].join('\n');
+  return { graph, key, rows, weight, targets, inverseTemperature, vocabulary, transposed };
+}
+
+function forwardPass(head: Head, wantsEntropy: boolean): Forward {
+  return head.vocabulary <= blockWidth ? whole(head, wantsEntropy) : blocked(head, wantsEntropy);
+}
+
+function whole(head: Head, wantsEntropy: boolean): Forward {
+  const { graph, targets } = head;
+  const logs = alongColumns(graph, 'LogSoftmax', [logits(head, head.rows, head.weight)]);
+  const taken = alongColumns(graph, 'GatherElements', [logs, column(graph, targets)]);
+  let entropies: string | undefined;
+  if (wantsEntropy) {
+    const terms = graph.temporary('Mul', [graph.temporary('Exp', [logs]), logs]);
+    entropies = flat(graph, graph.temporary('Neg', [sumLast(graph, terms)]));
+  }
+  return { logprobs: flat(graph, taken), entropies, logs };
+}
+
+function wholeGradient(head: Head, forward: Forward, seeds: Seeds): Gradients {
+  const { graph, targets, weight, rows, transposed } = head;
+  const coefficients = rowCoefficients(graph, forward, seeds);
+  const ofLogits = alongColumns(graph, 'ScatterElements', [
+    gradientOfLogits(graph, forward.logs!, coefficients),
+    column(graph, targets),
+    column(graph, seeds.ofLogprob),
+  ]);
+  return {
+    ofRows: product(graph, [ofLogits, weight], { transB: !transposed }),
+    ofWeight: product(graph, transposed ? [ofLogits, rows] : [rows, ofLogits], { transA: true }),
+  };
+}
+
+function blocked(head: Head, wantsEntropy: boolean): Forward {
+  const { graph, targets, weight, transposed } = head;
+  const sums: string[] = [];
+  const means: string[] = [];
+  let { rows } = head;
+  for (const [start, end] of blocks(head.vocabulary)) {
+    const l = logits(head, rows, columns(head, start, end));
+    const logSum = graph.temporary('ReduceLogSumExp', [l, graph.integers(1)]);
+    sums.push(logSum);
+    if (wantsEntropy) {
+      // The mean logit under the block's own distribution.
+      means.push(sumLast(graph, graph.temporary('Mul', [alongColumns(graph, 'Softmax', [l]), l])));
+    }
+    rows = after(graph, rows, wantsEntropy ? [logSum, means.at(-1)!] : [logSum]);
+  }
+  const perBlock = alongColumns(graph, 'Concat', sums); // [N, blocks]
+  const logNormaliser = graph.temporary('ReduceLogSumExp', [perBlock, graph.integers(1)]);
+  // The logit of the target alone: its column of the weight, times the row.
+  const own = graph.temporary('Gather', [weight, targets], {
+    attributes: { axis: intAttribute(transposed ? 0 : 1) },
+  });
+  const vectors = transposed ? own : graph.temporary('Transpose', [own]);
+  const targetLogit = sumLast(graph, graph.temporary('Mul', [vectors, head.rows]));
+  const logprobs = flat(graph, graph.temporary('Sub', [targetLogit, logNormaliser]));
+  let entropies: string | undefined;
+  if (wantsEntropy) {
+    const shares = graph.temporary('Exp', [graph.temporary('Sub', [perBlock, logNormaliser])]);
+    const mean = sumLast(graph, graph.temporary('Mul', [shares, alongColumns(graph, 'Concat', means)]));
+    entropies = flat(graph, graph.temporary('Sub', [logNormaliser, mean]));
+  }
+  return { logprobs, entropies, logNormaliser };
+}
+
+function blockedGradient(head: Head, forward: Forward, seeds: Seeds): Gradients {
+  const { graph, transposed, targets } = head;
+  const coefficients = rowCoefficients(graph, forward, seeds);
+  const parts: string[] = [];
+  let ofRows: string | undefined;
+  let { rows } = head;
+  for (const [start, end] of blocks(head.vocabulary)) {
+    const block = columns(head, start, end);
+    const logs = graph.temporary('Sub', [logits(head, rows, block), forward.logNormaliser!]);
+    const ofLogits = gradientOfLogits(graph, logs, coefficients);
+    const sum = ofRows === undefined ? [] : [ofRows];
+    ofRows = product(graph, [ofLogits, block, ...sum], { transB: !transposed });
+    const part = product(graph, transposed ? [ofLogits, rows] : [rows, ofLogits], { transA: true });
+    parts.push(part);
+    rows = after(graph, rows, [ofRows, part]);
+  }
+  // What is left is the target's own term: its seed times its column, and times the row.
+  const axis = transposed ? 0 : 1;
+  const seed = column(graph, seeds.ofLogprob);
+  const own = graph.temporary('Gather', [head.weight, targets], { attributes: { axis: intAttribute(axis) } });
+  const vectors = transposed ? own : graph.temporary('Transpose', [own]);
+  const joined = graph.temporary('Concat', parts, { attributes: { axis: intAttribute(axis) } });
+  const scaledRows = graph.temporary('Mul', [head.rows, seed]); // [N, H]
+  const updates = transposed ? scaledRows : graph.temporary('Transpose', [scaledRows]);
+  const at = column(graph, targets);
+  const positions = transposed ? at : graph.temporary('Transpose', [at]);
+  const repeated = graph.temporary('Expand', [positions, graph.temporary('Shape', [updates])]);
+  return {
+    ofRows: graph.temporary('Add', [ofRows!, graph.temporary('Mul', [vectors, seed])]),
+    ofWeight: graph.temporary('ScatterElements', [joined, repeated, updates], {
+      attributes: { axis: intAttribute(axis), reduction: stringAttribute('add') },
+    }),
+  };
+}
+
+interface RowCoefficients {
+  /** [N, 1] */
+  readonly constant: string;
+  /** [N, 1]; absent if the entropy has no gradient. */
+  readonly slope: string | undefined;
+}
+
+/**
+ * The gradient of the loss with respect to the logits, without the target's own term, is p · (c + s · log p) with
+ * c = −∂log p − ∂H · H and s = −∂H, per row: ∂log p(t)/∂l_j = [j = t] − p_j and ∂H/∂l_j = −p_j (log p_j + H).
+ */
+function rowCoefficients(
+  graph: GraphWriter,
+  forward: Forward,
+  { ofLogprob, ofEntropy }: Seeds,
+): RowCoefficients {
+  const negated = graph.temporary('Neg', [ofLogprob]);
+  if (ofEntropy === undefined) return { constant: column(graph, negated), slope: undefined };
+  const ofH = graph.temporary('Mul', [ofEntropy, forward.entropies!]);
+  return {
+    constant: column(graph, graph.temporary('Sub', [negated, ofH])),
+    slope: column(graph, graph.temporary('Neg', [ofEntropy])),
+  };
+}
+
+function gradientOfLogits(graph: GraphWriter, logs: string, { constant, slope }: RowCoefficients): string {
+  const p = graph.temporary('Exp', [logs]);
+  if (slope === undefined) return graph.temporary('Mul', [p, constant]);
+  const linear = graph.temporary('Add', [graph.temporary('Mul', [logs, slope]), constant]);
+  return graph.temporary('Mul', [p, linear]);
+}
+
+function* blocks(vocabulary: number): Generator<readonly [start: number, end: number]> {
+  for (let start = 0; start < vocabulary; start += blockWidth) {
+    yield [start, Math.min(vocabulary, start + blockWidth)];
+  }
+}
+
+/** The block [start, end) of the vocabulary: a piece of the weight. */
+function columns({ graph, weight, transposed }: Head, start: number, end: number): string {
+  const bounds = [start, end, transposed ? 0 : 1].map((value) => graph.integers(value));
+  return graph.temporary('Slice', [weight, ...bounds]);
+}
+
+function logits({ graph, transposed }: Head, rows: string, weight: string): string {
+  return product(graph, [rows, weight], { transB: transposed });
+}
+
+function product(
+  graph: GraphWriter,
+  inputs: readonly string[],
+  flags: { readonly transA?: boolean; readonly transB?: boolean },
+): string {
+  const { transA = false, transB = false } = flags;
+  return graph.temporary('Gemm', inputs, {
+    attributes: { transA: intAttribute(transA), transB: intAttribute(transB) },
+  });
+}
+
+/**
+ * `x`, but not before every one of `others` has been computed: a view of it whose shape is computed from theirs, so
+ * that one block ends before the next begins and its logits are freed.
+ */
+function after(graph: GraphWriter, x: string, others: readonly string[]): string {
+  let shape = graph.shared('Shape', [x]);
+  for (const other of others) {
+    const size = graph.temporary('Shape', [other], {
+      attributes: { start: intAttribute(0), end: intAttribute(1) },
+    });
+    shape = graph.temporary('Add', [shape, graph.temporary('Mul', [size, graph.integers(0)])]);
+  }
+  return graph.temporary('Reshape', [x, shape], { attributes: { allowzero: intAttribute(1) } });
+}
+
+/** An operator along the columns of matrices. */
+function alongColumns(graph: GraphWriter, operator: string, inputs: readonly string[]): string {
+  const axis = intAttribute(1);
+  const attributes = operator === 'ScatterElements' ? { axis, reduction: stringAttribute('add') } : { axis };
+  return graph.temporary(operator, inputs, { attributes });
+}
+
+/** [N, n] → [N, 1]. An axis counted from the end is ignored by ONNX Runtime where there are no rows. */
+function sumLast(graph: GraphWriter, x: string): string {
+  return graph.temporary('ReduceSum', [x, graph.integers(1)], { attributes: { keepdims: intAttribute(1) } });
+}
+
+/** [N] → [N, 1] */
+function column(graph: GraphWriter, x: string): string {
+  return graph.shared('Unsqueeze', [x, graph.integers(1)]);
+}
+
+/** [N, 1] → [N] */
+function flat(graph: GraphWriter, x: string): string {
+  return graph.temporary('Squeeze', [x, graph.integers(1)]);
+}
