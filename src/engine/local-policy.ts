@@ -199,6 +199,26 @@ export class LocalPolicy implements Policy, AsyncDisposable {
     return this.#store.readGradient(name);
   }
 
+  /** Replaces the adapters by those of a checkpoint; `tensors` by name: `….q_proj.lora_A.weight` [r, in]. */
+  loadAdapter(tensors: ReadonlyMap<string, { readInto(into: Float32Array): Promise<void> }>): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const { name, role } of this.#store.trainedParameters) {
+        if (role !== 'lora') continue;
+        const tensor = tensors.get(name);
+        if (tensor === undefined) {
+          throw new AhaError({
+            code: 'adapter-tensor-missing',
+            boundary: 'model',
+            what: 'The adapter lacks a tensor that its configuration asks for',
+            found: [...tensors.keys()].slice(0, 3),
+            expected: name,
+          });
+        }
+        await tensor.readInto(this.#store.view(name));
+      }
+    });
+  }
+
   save(folder: string): Promise<void> {
     return this.#inTurn(async () => {
       const flat = (name: string, buffer: DeviceBuffer<'f32'>) => ({
