@@ -83,11 +83,11 @@ function show(value: unknown): string {
   else if (typeof value === 'bigint') text = `${value}`;
   else {
     try {
-      text = JSON.stringify(value);
+      text = JSON.stringify(value) ?? String(value);
     } catch {
-      // A cycle or a throwing toJSON: fall through to String.
+      // A cycle, a throwing toJSON, or nesting deeper than the stack, for which String would throw, too.
+      text = Object.prototype.toString.call(value);
     }
-    text ??= String(value);
   }
   // oxlint-disable-next-line no-control-regex
   text = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeHub, json, refuse } from '../../test/fake-hub.ts';
 import { expectRefusal, fixture, temporaryFolder } from '../../test/model-files.ts';
 import { openCheckpoint } from './checkpoint.ts';
@@ -17,6 +17,7 @@ let cache: string;
 let options: HubOptions;
 
 beforeEach(async () => {
+  vi.stubEnv('HF_HUB_OFFLINE', undefined);
   hub = await FakeHub.start();
   cache = temporaryFolder();
   options = {
@@ -29,7 +30,10 @@ beforeEach(async () => {
   };
   addModel('models/qwen2');
 });
-afterEach(async () => hub.stop());
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await hub.stop();
+});
 
 /** Puts a fixture on the Hub, weights in large-file storage. */
 function addModel(path: string): void {
@@ -138,6 +142,21 @@ describe('a model', () => {
       new Set(hub.requests.filter((r) => r.server === server).map((r) => r.authorization));
     expect(seen('hub')).toEqual(new Set([`Bearer ${token}`]));
     expect(seen('storage')).toEqual(new Set([undefined]));
+  });
+
+  test('with settings from the environment', async () => {
+    vi.stubEnv('HF_ENDPOINT', `${hub.endpoint}/`);
+    vi.stubEnv('HF_TOKEN', `${token}\n`);
+    vi.stubEnv('AHA_CACHE', cache);
+    vi.stubEnv('HF_HUB_OFFLINE', undefined);
+    const checkpoint = await openCheckpoint('org/model');
+    await checkpoint.close();
+    expect(checkpoint.path.startsWith(cache)).toBe(true);
+    expect(hub.requests[0]?.authorization).toBe(`Bearer ${token}`);
+    vi.stubEnv('HF_HUB_OFFLINE', '1');
+    hub.requests.length = 0;
+    await (await openCheckpoint('org/model')).close();
+    expect(hub.requests).toEqual([]);
   });
 
   test('a revision by name and by commit', async () => {

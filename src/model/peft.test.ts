@@ -125,6 +125,16 @@ describe('what is something else is refused', () => {
     await expectRefusal(openAdapter(folder, base), code);
   });
 
+  test('a value that is nested deeper than the stack', async () => {
+    const folder = copyOf('plain');
+    const nested = `${'['.repeat(1e5)}${']'.repeat(1e5)}`;
+    writeFileSync(
+      join(folder, 'adapter_config.json'),
+      `{"peft_type":"LORA","r":4,"lora_alpha":8,"modules_to_save":${nested}}`,
+    );
+    await expectRefusal(openAdapter(folder, base), 'adapter-unsupported');
+  });
+
   test('an adapter of another model', async () => {
     const folder = fixture('checkpoints', 'adapters', 'plain');
     await expectRefusal(openAdapter(folder, { ...base, hiddenSize: 40 }), 'adapter-mismatch');
