@@ -1,0 +1,116 @@
+/**
+ * Tasks by name or by file. Whatever is loaded is checked before it is handed out (`check.ts`): a task whose own
+ * reference does not score 1 is refused.
+ */
+import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
+import type { z } from 'zod';
+import { AhaError } from '../errors.ts';
+import { nearestWord } from '../util/schema.ts';
+import { arithmeticSchema, arithmeticTask } from './arithmetic.ts';
+import { checkTask, type CheckOptions } from './check.ts';
+import { countdownSchema, countdownTask } from './countdown.ts';
+import { describedTask, rowsTask } from './file-task.ts';
+import { gsm8kSchema, gsm8kTask } from './gsm8k.ts';
+import { moduleTask } from './module-task.ts';
+import type { Task, TaskOptions } from './task.ts';
+
+export interface BuiltInTask {
+  readonly name: string;
+  /** One sentence. */
+  readonly description: string;
+  /** Of the options of `create`. */
+  readonly schema: z.ZodObject;
+  /** Throws `AhaError` for options that do not fit the schema. */
+  create(options: unknown): Task | Promise<Task>;
+}
+
+export const builtInTasks: Readonly<Record<string, BuiltInTask>> = Object.fromEntries(
+  [
+    builtIn(
+      'arithmetic',
+      'Integer expressions of several steps, made for models trained from nothing.',
+      arithmeticSchema,
+      arithmeticTask,
+    ),
+    builtIn(
+      'countdown',
+      'Reach a target with given numbers and + - * /, each number used once.',
+      countdownSchema,
+      countdownTask,
+    ),
+    builtIn(
+      'gsm8k',
+      'Grade school word problems from a file, judged by the final number.',
+      gsm8kSchema,
+      gsm8kTask,
+    ),
+  ].map((task) => [task.name, task]),
+);
+
+export interface LoadTaskOptions extends TaskOptions {
+  /** The task's own options. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** How thoroughly to check it; false only where the same task has just been checked. */
+  readonly check?: CheckOptions | false;
+}
+
+/** A built-in task by its name, or a task file: .ts, .mts, .js, .mjs, .cjs, .yaml, .yml, .json or .jsonl. */
+export async function loadTask(nameOrPath: string, options: LoadTaskOptions = {}): Promise<Task> {
+  const { options: own = {}, check = {}, ...taskOptions } = options;
+  const task = (await open(nameOrPath, own)).configure(taskOptions);
+  if (check !== false) await checkTask(task, check);
+  return task;
+}
+
+async function open(nameOrPath: string, own: Readonly<Record<string, unknown>>): Promise<Task> {
+  if (Object.hasOwn(builtInTasks, nameOrPath)) return builtInTasks[nameOrPath]!.create(own);
+  switch (extname(nameOrPath).toLowerCase()) {
+    case '.ts':
+    case '.mts':
+    case '.js':
+    case '.mjs':
+    case '.cjs':
+      return moduleTask(nameOrPath, own);
+    case '.jsonl':
+    case '.ndjson':
+      return rowsTask(nameOrPath, own);
+    case '.yaml':
+    case '.yml':
+    case '.json':
+      if (Object.keys(own).length > 0) {
+        throw new AhaError({
+          code: 'invalid-configuration',
+          boundary: 'task',
+          what: `Task file ${nameOrPath} takes no options`,
+          found: Object.keys(own).join(', '),
+          expected: 'no options',
+          fix: 'Write them into the file.',
+        });
+      }
+      return describedTask(nameOrPath);
+    default: {
+      const known = Object.keys(builtInTasks);
+      const nearest = nearestWord(nameOrPath, known);
+      const exists = existsSync(nameOrPath);
+      throw new AhaError({
+        code: 'task-unknown',
+        boundary: 'task',
+        what: exists ? `${nameOrPath} is no task file` : 'There is no such task',
+        found: nameOrPath,
+        expected: `${known.join(', ')}, or a file that ends in .ts, .js, .mjs, .yaml or .jsonl`,
+        ...(nearest === undefined ? {} : { fix: `Did you mean ${nearest}?` }),
+      });
+    }
+  }
+}
+
+function builtIn<S extends z.ZodObject>(
+  name: string,
+  description: string,
+  schema: S,
+  create: (options: z.input<S>) => Task | Promise<Task>,
+): BuiltInTask {
+  // Each task parses its own options.
+  return { name, description, schema, create: (options) => create(options as z.input<S>) };
+}

@@ -1,0 +1,196 @@
+/**
+ * Rows of a JSONL file, one JSON object a line, as problems. Reads line by line with bounded memory per line. A row
+ * that cannot be used is counted and reported with its line number; too many of them, or none that can be used,
+ * refuse the file.
+ */
+import { createReadStream } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AhaError, describeError } from '../errors.ts';
+import { storageError } from '../util/files.ts';
+import { nearestWord } from '../util/schema.ts';
+import { canonicalPrompt, problemFault, type Problem } from './problem.ts';
+
+export interface RowsOptions {
+  /** The keys of a row that hold the prompt and the answer. Default `prompt` and `answer`. */
+  readonly fields?: { readonly prompt?: string; readonly answer?: string };
+  /** The largest share of rows that may be left out. Default 0.01. */
+  readonly maxBadShare?: number;
+  /** What is wrong with a problem beyond its form, or undefined. */
+  readonly fault?: (problem: RowProblem) => string | undefined;
+}
+
+/** A row as a problem. Its other columns are kept. */
+export interface RowProblem extends Problem {
+  readonly answer: string;
+  readonly [column: string]: unknown;
+}
+
+export interface Rows {
+  readonly problems: RowProblem[];
+  /** For people: rows that were left out. Empty when all were used. */
+  readonly notes: string[];
+}
+
+/** The longest line that is read. */
+export const longestLine = 2 ** 20;
+
+const mostRows = 5_000_000;
+
+/** Throws `AhaError` (boundary `data` or `storage`) that names the file and the first bad lines. */
+export async function readRows(path: string | URL, options: RowsOptions = {}): Promise<Rows> {
+  const file = path instanceof URL ? fileURLToPath(path) : path;
+  const name = basename(file);
+  const problems: RowProblem[] = [];
+  const bad: { readonly line: number; readonly fault: string }[] = [];
+  const answers = new Map<string, string>();
+  let count = 0;
+  for await (const line of readLines(file)) {
+    count++;
+    if (count > mostRows) {
+      throw new AhaError({
+        code: 'too-many-rows',
+        boundary: 'data',
+        what: `${file} has more rows than can be held`,
+        expected: `at most ${mostRows}`,
+      });
+    }
+    const parsed = line.fault === undefined ? parseRow(line.text, options) : line.fault;
+    if (typeof parsed === 'string') {
+      bad.push({ line: line.number, fault: parsed });
+      continue;
+    }
+    const key = canonicalPrompt(parsed);
+    const earlier = answers.get(key);
+    if (earlier !== undefined && earlier !== parsed.answer) {
+      bad.push({ line: line.number, fault: 'an earlier row has the same prompt with another answer' });
+      continue;
+    }
+    answers.set(key, parsed.answer);
+    problems.push(parsed);
+  }
+  const firstBad = bad
+    .slice(0, 3)
+    .map(({ line, fault }) => `line ${line}: ${fault}`)
+    .join('; ');
+  const share = options.maxBadShare ?? 0.01;
+  if (bad.length > share * count || problems.length === 0) {
+    throw new AhaError({
+      code: count === 0 ? 'no-rows' : 'bad-rows',
+      boundary: 'data',
+      what: count === 0 ? `${file} has no rows` : `${file} has rows that cannot be used`,
+      found: count === 0 ? 'an empty file' : `${bad.length} bad rows of ${count} (${firstBad})`,
+      expected:
+        count === 0
+          ? 'one JSON object a line, with a prompt and an answer'
+          : `at most ${+(share * 100).toFixed(3)} % of the rows, and one good row`,
+      fix: count === 0 ? 'Check the path.' : 'Correct them, or allow more with maxBadShare.',
+      fields: { file, bad: bad.slice(0, 20) },
+    });
+  }
+  const notes = bad.length === 0 ? [] : [`${name}: ${bad.length} of ${count} rows left out (${firstBad})`];
+  return { problems, notes };
+}
+
+/** One row, or what is wrong with it. */
+function parseRow(text: string, options: RowsOptions): RowProblem | string {
+  let row: unknown;
+  try {
+    row = JSON.parse(text);
+  } catch (error) {
+    return `not JSON (${describeError(error).slice(0, 80)})`;
+  }
+  if (typeof row !== 'object' || row === null || Array.isArray(row)) return 'no JSON object';
+  const columns = row as Record<string, unknown>;
+  const promptKey = options.fields?.prompt ?? 'prompt';
+  const answerKey = options.fields?.answer ?? 'answer';
+  for (const key of [promptKey, answerKey]) {
+    if (!Object.hasOwn(columns, key) || columns[key] === null) {
+      const nearest = nearestWord(key, Object.keys(columns).slice(0, 100));
+      return `no ${key}${nearest === undefined ? '' : ` (is ${JSON.stringify(nearest)} meant?)`}`;
+    }
+  }
+  const answer = textOf(columns[answerKey]);
+  if (answer === undefined) return `${answerKey} is neither text nor a number that JSON holds exactly`;
+  if (answer.trim() === '') return `${answerKey} is empty`;
+  const rest = Object.fromEntries(
+    Object.entries(columns).filter(([key]) => key !== promptKey && key !== answerKey),
+  );
+  const problem = { ...rest, prompt: columns[promptKey], answer };
+  const fault = problemFault(problem);
+  if (fault !== undefined) return fault.what;
+  return options.fault?.(problem as RowProblem) ?? (problem as RowProblem);
+}
+
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'number' || !Number.isFinite(value)) return undefined;
+  const text = String(value);
+  const exact = Number.isInteger(value) ? Number.isSafeInteger(value) : !text.includes('e');
+  return exact ? text : undefined;
+}
+
+interface Line {
+  /** From 1. */
+  readonly number: number;
+  readonly text: string;
+  readonly fault?: string;
+}
+
+/** Lines that are not blank. Lines that are too long or no UTF-8 come with a fault instead of text. */
+async function* readLines(file: string): AsyncGenerator<Line> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let number = 0;
+  let pieces: Buffer[] = [];
+  let length = 0;
+  const take = (): Line | undefined => {
+    const bytes = Buffer.concat(pieces);
+    const tooLong = length > longestLine;
+    const size = length;
+    pieces = [];
+    length = 0;
+    number++;
+    if (tooLong) return { number, text: '', fault: `${size} bytes long, more than ${longestLine}` };
+    try {
+      const text = decoder.decode(bytes);
+      return text.trim() === '' ? undefined : { number, text };
+    } catch {
+      return { number, text: '', fault: 'not UTF-8' };
+    }
+  };
+  const add = (piece: Buffer) => {
+    length += piece.length;
+    if (length <= longestLine) pieces.push(piece);
+    else pieces = [];
+  };
+  try {
+    let first = true;
+    for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 18 }) as AsyncIterable<Buffer>) {
+      if (first && chunk[0] === 0x1f && chunk[1] === 0x8b) {
+        throw new AhaError({
+          code: 'compressed-file',
+          boundary: 'data',
+          what: `${file} is compressed`,
+          found: 'gzip data',
+          expected: 'JSON lines',
+          fix: 'Unpack it first (gunzip).',
+        });
+      }
+      first = false;
+      let start = 0;
+      for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+        add(chunk.subarray(start, end));
+        const line = take();
+        if (line !== undefined) yield line;
+        start = end + 1;
+      }
+      add(chunk.subarray(start));
+    }
+  } catch (error) {
+    throw storageError(`Could not read ${file}`, error);
+  }
+  if (length > 0) {
+    const line = take();
+    if (line !== undefined) yield line;
+  }
+}
