@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { type LossBatch, lossProblem } from '../../test/support/loss-batch.ts';
 import {
   builtCases,
   lossTypes,
@@ -7,79 +8,22 @@ import {
   trl,
   type TrlCase,
 } from '../../test/support/trl-cases.ts';
-import { graphFunction } from '../graph/function.ts';
-import { backward } from '../graph/gradients/backward.ts';
 import { interpret } from '../graph/interpreter.ts';
-import { input, type Value } from '../graph/tensor.ts';
 import { type GrpoLossOptions, grpoLoss } from './grpo-loss.ts';
 import { addToLossTotals, emptyLossTotals, readLossTotals } from './loss-metrics.ts';
 
-interface Batch {
-  readonly options: GrpoLossOptions;
-  readonly weights: readonly ArrayLike<number>[];
-  readonly inputs: Readonly<Record<string, readonly ArrayLike<number>[]>>;
-  readonly logprobs: readonly ArrayLike<number>[];
-  readonly entropies: readonly ArrayLike<number>[];
-}
-
-/** The loss and its gradients in the interpreter, with one more row of weight 0, as engines pad. */
-function evaluate(batch: Batch) {
-  const loss = grpoLoss(batch.options);
-  const places = batch.weights.flatMap((row, s) =>
-    Array.from(row).flatMap((weight, t) => (weight === 0 ? [] : [[s, t] as const])),
-  );
-  const rows = places.length + 1;
-  const f32 = (name: string) => input(name, 'f32', ['N']);
-  const logprobs = f32('logprobs');
-  const entropies = f32('entropies');
-  const built = loss.build({
-    logprobs,
-    entropies,
-    weights: f32('weights'),
-    sequence: input('sequence', 'i64', ['N']),
-    zerosPerSequence: input('zerosPerSequence', 'f32', ['S']),
-    inputs: Object.fromEntries(loss.inputs.map((name) => [name, f32(name)])),
-  });
-  const [gradient, entropyGradient] = backward(built.loss, [logprobs, entropies]);
-  const fn = graphFunction({
-    loss: built.loss,
-    gradient: gradient!,
-    entropyGradient: entropyGradient!,
-    ...built.perToken,
-  });
-  const flat = (values: readonly ArrayLike<number>[], padding: number): Value => ({
-    shape: [rows],
-    data: Float64Array.of(...places.map(([s, t]) => values[s]![t]!), padding),
-  });
-  const values: Record<string, Value> = {
-    // A row that fills up has any log-probability, however small.
-    logprobs: flat(batch.logprobs, -5000),
-    entropies: flat(batch.entropies, 3),
-    weights: flat(batch.weights, 0),
-    sequence: { shape: [rows], data: Float64Array.of(...places.map(([s]) => s), 0) },
-    zerosPerSequence: { shape: [batch.weights.length], data: new Float64Array(batch.weights.length) },
-    ...Object.fromEntries(Object.entries(batch.inputs).map(([name, of]) => [name, flat(of, 0)])),
-  };
-  const wanted = Object.fromEntries([...fn.inputs.keys()].map((name) => [name, values[name]!]));
-  const results = interpret(fn, wanted);
-  const unflat = (name: string) => {
-    const table = batch.weights.map((row) => Array.from(row, () => 0));
-    for (const [at, [s, t]] of places.entries()) table[s]![t] = results[name]!.data[at]!;
-    return table;
-  };
-  return {
-    loss: results['loss']!.data[0]!,
-    gradient: unflat('gradient'),
-    entropyGradient: unflat('entropyGradient'),
-    ratio: unflat('ratio'),
-    clipped: unflat('clipped'),
-    kl: batch.options.kl === undefined ? undefined : unflat('kl'),
-    padding: results['gradient']!.data[rows - 1]!,
-  };
+/** The loss and its gradients in the interpreter. */
+function evaluate(batch: LossBatch) {
+  const { fn, values, read } = lossProblem(batch);
+  return read(interpret(fn, values));
 }
 
 /** The metrics of TRL that ours correspond to, by TRL's names. */
-function metricsOf(test: TrlCase, batch: Batch, found: ReturnType<typeof evaluate>): Record<string, number> {
+function metricsOf(
+  test: TrlCase,
+  batch: LossBatch,
+  found: ReturnType<typeof evaluate>,
+): Record<string, number> {
   const totals = emptyLossTotals();
   const observation = { ...batch, ratio: found.ratio, clipped: found.clipped, kl: found.kl };
   addToLossTotals(totals, batch.options.ratio ?? 'token', observation);
