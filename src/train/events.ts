@@ -172,6 +172,13 @@ export type PretrainEvent =
       readonly tokensPerSecond: number;
       readonly seconds: number;
     }
+  | {
+      readonly type: 'warning';
+      readonly step: number;
+      /** Stable and kebab-case. */
+      readonly code: string;
+      readonly message: string;
+    }
   | { readonly type: 'checkpoint'; readonly step: number; readonly folder: string; readonly best: boolean }
   | {
       readonly type: 'run-end';

@@ -111,8 +111,8 @@ function checkTurnEnd({ codec, task }: Context): string {
     throw new AhaError({
       code: 'preflight-turn-end',
       boundary: 'text',
-      what: `Task ${task.name} speaks in chat messages, and this model's prompts are plain text`,
-      fix: 'Use a model with a chat template, or another form of the task: r1-zero or raw.',
+      what: `Task ${task.name} speaks in chat messages, and this model has no chat template that ends a turn`,
+      fix: 'Use a model with such a template, or another form of the task: r1-zero or raw.',
     });
   }
   if (stopTokens.length === 0 && stopStrings.length === 0) {
