@@ -161,7 +161,9 @@ function exporterFor(tokenizer: Tokenizer, checkpoint: Checkpoint | undefined): 
   const files =
     checkpoint !== undefined && checkpoint.files.length > 0
       ? checkpoint.files
-      : [...tokenizer.files].map(([name, bytes]) => ({ name, read: async () => bytes }));
+      : [...tokenizer.files]
+          .filter(([name]) => name !== 'generation_config.json')
+          .map(([name, bytes]) => ({ name, read: async () => bytes }));
   return async ({ folder, form, config, lora, tensors }) => {
     if (form === 'adapter') {
       const baseModel = checkpoint?.source ?? null;
