@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { AhaError } from '../../errors.ts';
+import { capacities, describeCapacity, diagnose } from './diagnosis.ts';
+import type { MachineFacts } from './machine.ts';
+
+const healthy: MachineFacts = {
+  node: '20.19.0',
+  platform: 'linux',
+  architecture: 'x64',
+  processor: 'A Processor',
+  threads: 8,
+  quota: undefined,
+  memoryBytes: 16e9,
+  availableBytes: 10e9,
+  gpus: [],
+  library: { path: '/lib/libonnxruntime.so', version: '1.30.0' },
+  trial: { threads: 8, gigaflops: 123.4, largestError: 1e-6 },
+  folders: [{ purpose: 'Runs', path: '/runs', writable: true, freeBytes: 50e9 }],
+  variables: {},
+};
+
+function check(name: string, changes: Partial<MachineFacts>) {
+  return diagnose({ ...healthy, ...changes }).find((one) => one.name === name);
+}
+
+describe('diagnose', () => {
+  it('finds nothing wrong with a healthy machine', () => {
+    expect(diagnose(healthy).filter(({ status }) => status === 'failed' || status === 'warning')).toEqual([]);
+  });
+
+  it.each([
+    ['20.19.0', 'ok'],
+    ['20.18.3', 'failed'],
+    ['18.20.0', 'failed'],
+    ['22.0.0', 'ok'],
+    ['100.1.0', 'ok'],
+  ])('Node.js %s: %s', (node, status) => {
+    expect(check('Node.js', { node })?.status).toBe(status);
+  });
+
+  it('passes on what to do about a missing library, once', () => {
+    const error = new AhaError({
+      code: 'onnxruntime-missing',
+      boundary: 'runtime',
+      what: 'Not there',
+      fix: 'Run npm ci.',
+    });
+    expect(check('ONNX Runtime', { library: { error }, trial: undefined })).toEqual({
+      name: 'ONNX Runtime',
+      status: 'failed',
+      detail: 'Not there.',
+      fix: 'Run npm ci.',
+    });
+    expect(check('Arithmetic', { trial: undefined })).toBeUndefined();
+  });
+
+  it('fails when products are wrong, also by what is no number', () => {
+    for (const largestError of [0.1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(check('Arithmetic', { trial: { threads: 1, gigaflops: 1, largestError } })?.status).toBe(
+        'failed',
+      );
+    }
+    expect(check('Arithmetic', { trial: { error: new Error('boom') } })?.detail).toBe('boom');
+  });
+
+  it('warns of a container that grants fewer cores than it shows', () => {
+    expect(check('Threads', { quota: 2.5 })).toMatchObject({ status: 'warning' });
+    expect(check('Threads', { quota: 2.5 })?.fix).toContain('--threads 2');
+    expect(check('Threads', { quota: 8 })?.status).toBe('ok');
+  });
+
+  it('warns of little memory and little disk, fails where nothing can be written', () => {
+    expect(check('Memory', { availableBytes: 5e8 })?.status).toBe('warning');
+    const folder = healthy.folders[0]!;
+    expect(check('Runs', { folders: [{ ...folder, freeBytes: 1e9 }] })?.status).toBe('warning');
+    expect(check('Runs', { folders: [{ ...folder, writable: false }] })?.status).toBe('failed');
+    expect(check('Runs', { folders: [{ ...folder, freeBytes: undefined }] })?.status).toBe('ok');
+  });
+});
+
+describe('capacities', () => {
+  it('says what fits into memory', () => {
+    expect(capacities(healthy)).toEqual([
+      { use: 'sample', parameters: 2e9 },
+      { use: 'train with LoRA', parameters: Math.floor(8e9 / 4.4) },
+      { use: 'train fully', parameters: 5e8 },
+    ]);
+    expect(capacities({ ...healthy, availableBytes: 1e8 }).every(({ parameters }) => parameters === 0)).toBe(
+      true,
+    );
+    expect(describeCapacity({ use: 'train fully', parameters: 5e8 })).toBe(
+      'train fully: up to 500M parameters',
+    );
+    expect(describeCapacity({ use: 'sample', parameters: 0 })).toBe('sample: too little memory');
+  });
+});

@@ -1,0 +1,178 @@
+/** The flags of `aha train zero` and the keys of the recipe that they set. Flags win over the file. */
+import { Option, type Command } from 'commander';
+import { collect, integer, real, seed, words } from '../option-parsers.ts';
+import { parseSetting, readConfigFile, setAt, type ConfigValue } from './config-file.ts';
+
+interface RecipeFlag {
+  readonly flags: string;
+  readonly key: readonly string[];
+  readonly description: string;
+  readonly parse?: (text: string) => unknown;
+  readonly choices?: readonly string[];
+}
+
+/** The everyday ones; every other key is set by `--set` or the file. */
+const recipeFlags: readonly RecipeFlag[] = [
+  {
+    flags: '-t, --task <task>',
+    key: ['task'],
+    description: 'a built-in task, or the path of a module that exports one',
+  },
+  {
+    flags: '--prompt <form>',
+    key: ['prompt'],
+    description: 'how a problem is put to the model (default: auto)',
+    choices: ['auto', 'raw', 'r1-zero', 'chat'],
+  },
+  {
+    flags: '-n, --steps <count>',
+    key: ['steps'],
+    description: 'rollouts to sample and learn from',
+    parse: integer({ min: 1 }),
+  },
+  {
+    flags: '--problems <count>',
+    key: ['problemsPerStep'],
+    description: 'different problems per step',
+    parse: integer({ min: 1 }),
+  },
+  {
+    flags: '--group-size <count>',
+    key: ['groupSize'],
+    description: 'completions per problem',
+    parse: integer({ min: 2 }),
+  },
+  {
+    flags: '--max-tokens <count>',
+    key: ['maxCompletionTokens'],
+    description: 'tokens after which a completion is cut off',
+    parse: integer({ min: 1 }),
+  },
+  {
+    flags: '--temperature <number>',
+    key: ['sampling', 'temperature'],
+    description: 'divides the logits',
+    parse: real({ min: 0, above: true }),
+  },
+  {
+    flags: '--lr, --learning-rate <number>',
+    key: ['optimizer', 'learningRate'],
+    description: 'peak learning rate',
+    parse: real({ min: 0, above: true }),
+  },
+  {
+    flags: '--loss <type>',
+    key: ['loss', 'type'],
+    description: 'what the loss averages over',
+    choices: ['grpo', 'bnpo', 'dr_grpo', 'dapo', 'cispo'],
+  },
+  {
+    flags: '--kl <beta>',
+    key: ['kl', 'beta'],
+    description: 'weight of the divergence from the first model',
+    parse: real({ min: 0 }),
+  },
+  {
+    flags: '--eval-every <steps>',
+    key: ['evaluation', 'every'],
+    description: 'steps between evaluations',
+    parse: integer({ min: 0 }),
+  },
+  {
+    flags: '--eval-problems <count>',
+    key: ['evaluation', 'problems'],
+    description: 'held-out problems to evaluate on',
+    parse: integer({ min: 0 }),
+  },
+  {
+    flags: '--save-every <steps>',
+    key: ['checkpoints', 'every'],
+    description: 'steps between checkpoints',
+    parse: integer({ min: 0 }),
+  },
+  { flags: '--seed <seed>', key: ['seed'], description: 'names every random stream of the run', parse: seed },
+  {
+    flags: '--threads <count>',
+    key: ['engine', 'threads'],
+    description: 'threads that compute (default: all cores)',
+    parse: integer({ min: 1, max: 1024 }),
+  },
+];
+
+const loraFlags: readonly RecipeFlag[] = [
+  {
+    flags: '--lora-rank <rank>',
+    key: ['rank'],
+    description: 'rank of the adapters (with --lora)',
+    parse: integer({ min: 1 }),
+  },
+  {
+    flags: '--lora-alpha <number>',
+    key: ['alpha'],
+    description: 'scale of the adapters (default: 2 × rank)',
+    parse: real({ min: 0, above: true }),
+  },
+  {
+    flags: '--lora-targets <names>',
+    key: ['targets'],
+    description: 'layers to adapt: all-linear, or q_proj,v_proj,…',
+    parse: words,
+  },
+];
+
+export function addRecipeFlags(command: Command): Command {
+  command.option('-c, --config <file>', 'a recipe in YAML; flags win over it');
+  for (const flag of recipeFlags) command.addOption(optionOf(flag));
+  command.option('--lora', 'train low-rank adapters instead of all weights');
+  command.option('--no-lora', 'train all weights, whatever the recipe says');
+  for (const flag of loraFlags) command.addOption(optionOf(flag));
+  return command.option(
+    '-s, --set <key=value>',
+    'set any key of the recipe, such as kl.beta=0.01 (repeatable)',
+    collect,
+  );
+}
+
+/** The value that file, flags and `--set` give together, not yet checked; `what` names it in errors. */
+export async function recipeValue(
+  options: Readonly<Record<string, unknown>>,
+): Promise<{ value: ConfigValue; what: string }> {
+  const path = options['config'];
+  const value: ConfigValue = typeof path === 'string' ? await readConfigFile(path) : {};
+  for (const flag of recipeFlags) {
+    const given = options[nameOf(flag)];
+    if (given !== undefined) setAt(value, flag.key, given);
+  }
+  applyLora(value, options);
+  for (const setting of (options['set'] as readonly string[] | undefined) ?? []) {
+    const { path: key, value: given } = parseSetting(setting);
+    setAt(value, key, given);
+  }
+  return { value, what: typeof path === 'string' ? path : 'The recipe' };
+}
+
+/** `--lora-rank` alone means LoRA; `--no-lora` wins over what the file says. */
+function applyLora(value: ConfigValue, options: Readonly<Record<string, unknown>>): void {
+  if (options['lora'] === false) {
+    setAt(value, ['lora'], false);
+    return;
+  }
+  if (options['lora'] === true && (value['lora'] === undefined || value['lora'] === false)) {
+    setAt(value, ['lora'], true);
+  }
+  for (const flag of loraFlags) {
+    const given = options[nameOf(flag)];
+    if (given !== undefined) setAt(value, ['lora', ...flag.key], given);
+  }
+}
+
+function optionOf({ flags, description, parse, choices }: RecipeFlag): Option {
+  const option = new Option(flags, description);
+  if (choices !== undefined) option.choices([...choices]);
+  else if (parse !== undefined) option.argParser((text: string) => parse(text));
+  return option;
+}
+
+function nameOf(flag: RecipeFlag): string {
+  return new Option(flag.flags).attributeName();
+}

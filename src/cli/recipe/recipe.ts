@@ -1,0 +1,91 @@
+/**
+ * A recipe: everything that a run of `aha train zero` depends on, as one strict schema. It is what a YAML file and
+ * the flags together say, with every default filled in, and it is stored with the run.
+ */
+import { z } from 'zod';
+import { grpoSchema, pretrainSchema } from '../../train/config.ts';
+import { parseWithSchema } from '../../util/schema.ts';
+
+const atLeastOne = () => z.int().min(1);
+
+export const loraSchema = z.strictObject({
+  rank: atLeastOne().default(16).describe('Rank of the update of each layer.'),
+  alpha: z.number().positive().optional().describe('The update is scaled by alpha / rank. Default 2 × rank.'),
+  targets: z
+    .array(z.string())
+    .min(1)
+    .default(['all-linear'])
+    .describe('Layers to adapt, as in PEFT: all-linear, or some of q_proj, k_proj, v_proj, o_proj, …'),
+  rankStabilised: z.boolean().default(false).describe('Scale by alpha / √rank instead (rsLoRA).'),
+});
+
+export const engineSchema = z.strictObject({
+  threads: atLeastOne().max(1024).optional().describe('Threads that compute. Default: all cores.'),
+  contextLength: z
+    .int()
+    .min(2)
+    .optional()
+    .describe("Longest sequence, prompt and completion together. Default: the model's, at most 32768."),
+  maxSequences: atLeastOne().default(64).describe('Most sequences that decode together.'),
+  microBatchPositions: atLeastOne()
+    .default(2048)
+    .describe('Most positions of a training micro-batch: less needs less memory.'),
+});
+
+/** A model that begins as random numbers. Sizes are those of a Llama decoder over the task's alphabet. */
+export const scratchSchema = z.strictObject({
+  hiddenSize: atLeastOne().default(128).describe('Width of the model.'),
+  layers: atLeastOne().default(4).describe('Number of decoder layers.'),
+  heads: atLeastOne().default(4).describe('Attention heads; divides hiddenSize.'),
+  keyValueHeads: atLeastOne().optional().describe('Heads of keys and values; divides heads. Default: heads.'),
+  intermediateSize: atLeastOne()
+    .optional()
+    .describe('Width of the feed-forward blocks. Default about 8/3 × width.'),
+  contextLength: z.int().min(2).default(256).describe('Longest sequence.'),
+  pretrain: pretrainSchema
+    .prefault({})
+    .describe('Pre-training on worked examples, before reinforcement learning.'),
+});
+
+export const recipeSchema = grpoSchema.extend({
+  model: z
+    .string()
+    .min(1)
+    .describe(
+      "A folder, a GGUF file, a run's folder, a Hub id (org/name), or scratch for a new small model.",
+    ),
+  task: z.string().min(1).describe('A built-in task, or the path of a module that exports one.'),
+  taskOptions: z.record(z.string(), z.unknown()).default({}).describe('Options of the task, if it has some.'),
+  prompt: z
+    .enum(['auto', 'raw', 'r1-zero', 'chat'])
+    .default('auto')
+    .describe(
+      'How a problem is put to the model: as it is, in the template of DeepSeek-R1-Zero, or in the chat template ' +
+        'of the model. auto: raw for scratch, chat where the model has a template, else r1-zero.',
+    ),
+  lora: z
+    .union([z.boolean(), loraSchema])
+    .default(false)
+    .describe('Train low-rank adapters instead of all weights: true, or their settings.'),
+  engine: engineSchema.prefault({}).describe('How this machine is used.'),
+  scratch: scratchSchema.optional().describe('Size and pre-training of a model from scratch.'),
+});
+
+export type Recipe = z.output<typeof recipeSchema>;
+export type LoraSettings = z.output<typeof loraSchema>;
+export type ScratchSettings = z.output<typeof scratchSchema>;
+
+/** The recipe with defaults filled in. Throws `AhaError` (invalid-configuration). */
+export function parseRecipe(value: unknown, what: string): Recipe {
+  const recipe = parseWithSchema(recipeSchema, value, {
+    what,
+    fix: 'aha train zero --help-config lists every key.',
+  });
+  return recipe;
+}
+
+/** The LoRA settings that the recipe asks for, undefined for full training. */
+export function loraOf(recipe: Pick<Recipe, 'lora'>): LoraSettings | undefined {
+  if (recipe.lora === false) return undefined;
+  return recipe.lora === true ? loraSchema.parse({}) : recipe.lora;
+}
