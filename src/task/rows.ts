@@ -105,7 +105,8 @@ function parseRow(text: string, options: RowsOptions): RowProblem | string {
   const promptKey = options.fields?.prompt ?? 'prompt';
   const answerKey = options.fields?.answer ?? 'answer';
   for (const key of [promptKey, answerKey]) {
-    if (!Object.hasOwn(columns, key) || columns[key] === null) {
+    if (columns[key] === null) return `${key} is null`;
+    if (!Object.hasOwn(columns, key)) {
       const nearest = nearestWord(key, Object.keys(columns).slice(0, 100));
       return `no ${key}${nearest === undefined ? '' : ` (is ${JSON.stringify(nearest)} meant?)`}`;
     }
