@@ -69,7 +69,8 @@ export class BpeModel implements EncodingModel {
   }
 
   encode(piece: string, out: IdBuffer): void {
-    if (piece.length > SHORT) {
+    // Without merges, looking up characters is faster than looking up pieces.
+    if (piece.length > SHORT || this.#merges.size === 0) {
       this.#encodeUncached(piece, out);
       return;
     }
@@ -84,6 +85,12 @@ export class BpeModel implements EncodingModel {
   }
 
   #encodeUncached(piece: string, out: IdBuffer): void {
+    this.#encodePiece(piece, out);
+    // A piece of megabytes must not keep its memory.
+    if (this.#symbols.length > 2 ** 20) this.#symbols = new Int32Array(256);
+  }
+
+  #encodePiece(piece: string, out: IdBuffer): void {
     if (this.#ignoreMerges) {
       const whole = this.#vocabulary.idOf(this.#byteLevel ? toByteCharacters(piece) : piece);
       if (whole !== undefined) {

@@ -10,7 +10,7 @@
 import { z } from 'zod';
 import { AhaError } from '../errors.ts';
 import { fromByteCharacters } from './byte-alphabet.ts';
-import { compilePattern, patternSchema } from './pattern.ts';
+import { compilePattern, patternSchema, replacerOf } from './pattern.ts';
 
 const leafSchemas = [
   z.object({ type: z.enum(['ByteLevel', 'ByteFallback', 'Fuse']) }),
@@ -155,11 +155,12 @@ function stepMaker(config: LeafConfig, fused: boolean): StepMaker {
       return { make: config.stop > 0 ? buffered(strip) : () => stripStart(config), isTrusted: true };
     }
     case 'Replace': {
-      const pattern = compilePattern(config.pattern);
-      const replace = (): Step => stateless((text) => text.replaceAll(pattern.regex, () => config.content));
+      const { trusted } = compilePattern(config.pattern);
+      const replacer = replacerOf(config.pattern, config.content);
+      const replace = (): Step => stateless(replacer);
       // One character cannot be split by fragments; anything longer might be.
       const whole = fused && !('String' in config.pattern && config.pattern.String.length === 1);
-      return { make: whole ? buffered(replace) : replace, isTrusted: pattern.trusted };
+      return { make: whole ? buffered(replace) : replace, isTrusted: trusted };
     }
     case 'WordPiece':
       return { make: fused ? buffered(() => wordPiece(config)) : () => wordPiece(config), isTrusted: true };
@@ -230,7 +231,7 @@ function byteFallback(): Step {
   };
   return {
     push(token, emit) {
-      if (BYTE_TOKEN.test(token)) run.push(Number.parseInt(token.slice(3, 5), 16));
+      if (token.length === 6 && BYTE_TOKEN.test(token)) run.push(Number.parseInt(token.slice(3, 5), 16));
       else {
         flush(emit);
         emit(token);

@@ -8,6 +8,10 @@ export class IdBuffer {
     return this.#length;
   }
 
+  clear(): void {
+    this.#length = 0;
+  }
+
   push(id: number): void {
     if (this.#length === this.#ids.length) this.#grow(this.#length + 1);
     this.#ids[this.#length++] = id;

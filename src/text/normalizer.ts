@@ -3,8 +3,8 @@
  * Rust's `tokenizers`; the others (`Lowercase`, `Strip`, `StripAccents`, `Precompiled`) are written here.
  */
 import { z } from 'zod';
-import { library } from './library.ts';
-import { compilePattern, patternSchema, type Pattern } from './pattern.ts';
+import { library } from './tokenizers-library.ts';
+import { compilePattern, patternSchema, replacerOf, type Pattern } from './pattern.ts';
 import { precompiledNormalizer } from './precompiled-normalizer.ts';
 
 const leafSchemas = [
@@ -74,9 +74,8 @@ function createStep(config: LeafConfig, patterns: Pattern[]): Step {
       return (text) => (text === '' ? text : prepend(text));
     }
     case 'Replace': {
-      const pattern = compilePattern(config.pattern);
-      patterns.push(pattern);
-      return (text) => text.replaceAll(pattern.regex, () => config.content);
+      patterns.push(compilePattern(config.pattern));
+      return replacerOf(config.pattern, config.content);
     }
     case 'Strip':
       return (text) => {

@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import { AhaError } from '../errors.ts';
-import { library } from './library.ts';
+import { library } from './tokenizers-library.ts';
 
 export const patternSchema = z.union([
   z.object({ String: z.string() }),
@@ -83,6 +83,23 @@ function unsupportedPattern(source: string, cause: unknown): AhaError {
     fix: 'Check that tokenizer.json is not damaged; if transformers loads it, please report the expression.',
     cause,
   });
+}
+
+/** A function that replaces every match by `content`, taken literally. */
+export function replacerOf(
+  pattern: z.output<typeof patternSchema>,
+  content: string,
+): (text: string) => string {
+  // `$` means something in a replacement string; the string form is several times as fast.
+  const literal = content.replaceAll('$', '$$$$');
+  if ('String' in pattern) {
+    const from = pattern.String;
+    if (from === '') return (text) => text;
+    // Most tokens have no match, and looking is several times as fast as replacing.
+    return (text) => (text.includes(from) ? text.replaceAll(from, literal) : text);
+  }
+  const { regex } = compilePattern(pattern);
+  return (text) => text.replaceAll(regex, literal);
 }
 
 /**

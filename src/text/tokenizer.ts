@@ -89,6 +89,8 @@ export class Tokenizer {
   readonly #surroundings: Surroundings;
   readonly #decoder: Decoder;
   readonly #encodesTrusted: boolean;
+  /** Reused by every call: allocating one costs more than encoding a short text. */
+  #out = new IdBuffer();
 
   /** Throws an `AhaError` (text) when the documents cannot be used. See `loadTokenizer` for a folder. */
   constructor(documents: TokenizerDocuments) {
@@ -215,7 +217,8 @@ export class Tokenizer {
   }
 
   #encode(text: string, options: EncodeOptions): Int32Array {
-    const out = new IdBuffer();
+    const out = this.#out;
+    out.clear();
     const special = options.addSpecialTokens ?? true;
     if (special) for (const id of this.#surroundings.before) out.push(id);
     const encodePiece = (piece: string): void => this.#model.encode(piece, out);
@@ -231,7 +234,10 @@ export class Tokenizer {
       }
     });
     if (special) for (const id of this.#surroundings.after) out.push(id);
-    return out.toArray();
+    const ids = out.toArray();
+    // A text of megabytes must not keep its memory.
+    if (out.length > 2 ** 20) this.#out = new IdBuffer();
+    return ids;
   }
 }
 
