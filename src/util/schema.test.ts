@@ -97,6 +97,9 @@ describe('nearestWord', () => {
     ['COUNTDOWN', 'countdown'],
     ['gsm8', 'gsm8k'],
     ['contdwon', 'countdown'],
+    ['countdowns-with-four', 'countdown'],
+    ['count', 'countdown'],
+    ['arid', undefined],
     ['completely different', undefined],
     ['', undefined],
   ])('%s → %s', (word, expected) => {

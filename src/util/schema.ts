@@ -56,7 +56,8 @@ export function parseWithSchema<S extends z.ZodType>(
 
 /**
  * The member of `known` that `word` was most likely meant to be: the smallest edit distance (insertions,
- * deletions, substitutions, neighbouring swaps; case ignored), at most a third of the longer word's length.
+ * deletions, substitutions, neighbouring swaps; case ignored), at most a third of the longer word's length unless
+ * both begin the same way (`verifier`, `verify`).
  */
 export function nearestWord(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
@@ -66,7 +67,7 @@ export function nearestWord(word: string, known: Iterable<string>): string | und
     const other = candidate.toLowerCase();
     const limit = Math.max(1, Math.floor(Math.max(wanted.length, other.length) / 3));
     const distance = editDistance(wanted, other);
-    if (distance <= limit && distance < bestDistance) {
+    if ((distance <= limit || sharesStem(wanted, other)) && distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
@@ -215,6 +216,13 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodType[] {
   if (schema instanceof z.ZodLazy) return unwrap(schema.def.getter());
   if (schema instanceof z.ZodUnion) return schema.def.options.flatMap((option) => unwrap(option));
   return [schema];
+}
+
+/** Whether both begin with the same four or more characters, which make up most of the shorter word. */
+function sharesStem(a: string, b: string): boolean {
+  let common = 0;
+  while (common < a.length && a[common] === b[common]) common++;
+  return common >= 4 && common >= 0.75 * Math.min(a.length, b.length);
 }
 
 /** Optimal string alignment distance. */
