@@ -9,6 +9,9 @@ import type { DType } from '../../src/graph/dtype.ts';
 import { graphFunction } from '../../src/graph/function.ts';
 import { interpret } from '../../src/graph/interpreter.ts';
 import { operations } from '../../src/graph/operation-table.ts';
+import { indexAdd } from '../../src/graph/ops/indexing.ts';
+import * as products from '../../src/graph/ops/matmul.ts';
+import * as transformer from '../../src/graph/ops/transformer.ts';
 import { applyAll, input, type Tensor, type Value } from '../../src/graph/tensor.ts';
 import {
   elementCount,
@@ -74,6 +77,176 @@ export function describeRuntime(open: () => Runtime): void {
       expect(await mismatchesOf(runtime(), test)).toEqual([]);
     });
   });
+
+  describe('is a function of its arguments alone', () => {
+    it('adds rows with many repeated indices, the same in every run', async () => {
+      const [rows, width] = [4096, 40];
+      for (const distinct of [1, 3, 700]) {
+        const random = randomStream('scatter', distinct);
+        const fn = graphFunction({
+          y: indexAdd(
+            input('table', 'f32', [distinct, width]),
+            input('at', 'i64', ['n']),
+            input('rows', 'f32', ['n', width]),
+          ),
+        });
+        const at = Float64Array.from({ length: rows }, () => random.integer(distinct));
+        // Small integers: their sums are exact in float32, so any lost update shows.
+        const values = Float64Array.from({ length: rows * width }, () => random.integer(9) - 4);
+        const table = new Float64Array(distinct * width);
+        const expected = interpret(fn, {
+          table: { shape: [distinct, width], data: table },
+          at: { shape: [rows], data: at },
+          rows: { shape: [rows, width], data: values },
+        });
+        using program = await runtime().compile(fn);
+        for (let run = 0; run < 10; run++) {
+          const { y } = await program.run({
+            table: { shape: [distinct, width], data: toArray('f32', table) },
+            at: { shape: [rows], data: toArray('i64', at) },
+            rows: { shape: [rows, width], data: toArray('f32', values) },
+          });
+          expect(mismatch(y!, { shape: y!.shape, data: [...expected['y']!.data] }, 0)).toBe('');
+        }
+      }
+    });
+
+    // The sampler relies on this: what a sequence draws must not depend on its neighbours. One row alone is
+    // computed by another kernel in some runtimes, so it is left out; callers pad to two.
+    it.each([
+      ['[in, out]', false],
+      ['[out, in]', true],
+    ] as const)(
+      'computes a row of a product to the same bits among any others, weights %s',
+      async (_, transposeB) => {
+        for (const [inner, columns] of [
+          [64, 80],
+          [33, 17],
+          [300, 130],
+        ] as const) {
+          const most = 70;
+          const random = randomStream('rows', inner);
+          const w = input('w', 'f32', transposeB ? [columns, inner] : [inner, columns]);
+          using program = await runtime().compile(
+            graphFunction({ y: products.matmul(input('x', 'f32', ['m', inner]), w, { transposeB }) }),
+          );
+          const [xs, ws] = [
+            runtime().allocate('f32', most * inner),
+            runtime().allocate('f32', inner * columns),
+          ];
+          for (let i = 0; i < xs.length; i++) xs.data[i] = random.normal();
+          for (let i = 0; i < ws.length; i++) ws.data[i] = random.normal();
+          const x = { buffer: xs, shape: [most, inner] };
+          const weight = { buffer: ws, shape: w.shape as number[] };
+          const all = await productRows(program, x, weight, 0, most);
+          for (const count of [2, 3, 4, 5, 7, 8, 12, 16, 17, 31, 32, 33, 64, 69]) {
+            for (const first of [0, 1, most - count]) {
+              const found = await productRows(program, x, weight, first, count);
+              expect(found, `${count} rows from row ${first}`).toEqual(all.slice(first, first + count));
+            }
+          }
+          xs[Symbol.dispose]();
+          ws[Symbol.dispose]();
+        }
+      },
+    );
+
+    it('attends from a sequence to the same bits among any others, whatever the capacity', async () => {
+      const [heads, keyValueHeads, size, positions] = [4, 2, 32, 24];
+      const names = [
+        'query',
+        'key',
+        'value',
+        'pastKey',
+        'pastValue',
+        'lengths',
+        'total',
+        'cos',
+        'sin',
+      ] as const;
+      const cache = ['B', keyValueHeads, 'C', size];
+      const tensors = [
+        input('query', 'f32', ['B', 1, heads * size]),
+        input('key', 'f32', ['B', 1, keyValueHeads * size]),
+        input('value', 'f32', ['B', 1, keyValueHeads * size]),
+        input('pastKey', 'f32', cache),
+        input('pastValue', 'f32', cache),
+        input('lengths', 'i32', ['B']),
+        input('total', 'i32', []),
+        input('cos', 'f32', [positions, size / 2]),
+        input('sin', 'f32', [positions, size / 2]),
+      ];
+      const [output] = applyAll(transformer.cachedAttentionOp, tensors, { heads, keyValueHeads });
+      using program = await runtime().compile(graphFunction({ output: output! }));
+      const random = randomStream('attention rows');
+      const draw = (length: number) => Float32Array.from({ length }, () => random.normal());
+      const [cos, sin] = [draw((positions * size) / 2), draw((positions * size) / 2)];
+      const sequences = Array.from({ length: 7 }, (_, index) => ({
+        query: draw(heads * size),
+        key: draw(keyValueHeads * size),
+        value: draw(keyValueHeads * size),
+        pastKey: draw(keyValueHeads * positions * size),
+        pastValue: draw(keyValueHeads * positions * size),
+        length: (index * 5) % 16,
+      }));
+      /** The outputs of these sequences, decoded together over a cache of this capacity. */
+      const attend = async (members: readonly number[], capacity: number) => {
+        const chosen = members.map((member) => sequences[member]!);
+        const join = (parts: readonly Float32Array[]) =>
+          Float32Array.from(parts.flatMap((part) => [...part]));
+        const cut = (past: Float32Array) =>
+          join(
+            Array.from({ length: keyValueHeads }, (_, head) =>
+              past.subarray(head * positions * size, (head * positions + capacity) * size),
+            ),
+          );
+        const batch = members.length;
+        const cacheShape = [batch, keyValueHeads, capacity, size];
+        const inputs: Record<(typeof names)[number], HostTensor> = {
+          query: { shape: [batch, 1, heads * size], data: join(chosen.map(({ query }) => query)) },
+          key: { shape: [batch, 1, keyValueHeads * size], data: join(chosen.map(({ key }) => key)) },
+          value: { shape: [batch, 1, keyValueHeads * size], data: join(chosen.map(({ value }) => value)) },
+          pastKey: { shape: cacheShape, data: join(chosen.map(({ pastKey }) => cut(pastKey))) },
+          pastValue: { shape: cacheShape, data: join(chosen.map(({ pastValue }) => cut(pastValue))) },
+          lengths: { shape: [batch], data: Int32Array.from(chosen, ({ length }) => length) },
+          total: { shape: [], data: Int32Array.of(Math.max(...chosen.map(({ length }) => length)) + 1) },
+          cos: { shape: [positions, size / 2], data: cos },
+          sin: { shape: [positions, size / 2], data: sin },
+        };
+        const { output } = await program.run(inputs);
+        const data = output!.data as Float32Array;
+        return members.map((_, row) =>
+          Buffer.from(data.slice(row * heads * size, (row + 1) * heads * size).buffer).toString('base64'),
+        );
+      };
+      const all = await attend([0, 1, 2, 3, 4, 5, 6], positions);
+      for (const members of [[0], [3], [1, 2], [6, 5], [3, 0, 6], [2, 4, 6, 1, 5]]) {
+        for (const capacity of [positions, 17]) {
+          expect(await attend(members, capacity), `sequences ${members.join()}`).toEqual(
+            members.map((member) => all[member]),
+          );
+        }
+      }
+    });
+  });
+}
+
+/** Bits of products, row by row: one string a row. */
+async function productRows(
+  program: Program,
+  x: TensorBinding,
+  w: TensorBinding,
+  first: number,
+  count: number,
+): Promise<string[]> {
+  const width = x.shape[1]!;
+  const piece = { buffer: x.buffer, shape: [count, width], offset: first * width };
+  const { y } = await program.run({ x: piece, w });
+  const [, columns] = y!.shape as [number, number];
+  const data = y!.data as Float32Array;
+  return Array.from({ length: count }, (_, row) =>
+    Buffer.from(data.slice(row * columns, (row + 1) * columns).buffer).toString('base64'),
+  );
 }
 
 /** What is wrong, run by run; nothing if all is right. */

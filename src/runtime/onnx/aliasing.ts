@@ -7,29 +7,30 @@
  */
 import type { OnnxModel, OnnxNode } from './protobuf.ts';
 
-/** Kernels whose output may be the memory of these inputs. `all`: elementwise. */
-const inPlace: Readonly<Record<string, 'all' | Readonly<Record<number, readonly number[]>>>> = {
-  Abs: 'all',
-  Add: 'all',
-  Div: 'all',
-  Exp: 'all',
-  Identity: 'all',
-  Log: 'all',
-  Max: 'all',
-  Min: 'all',
-  Mul: 'all',
-  Neg: 'all',
-  Reciprocal: 'all',
-  Sigmoid: 'all',
-  Sqrt: 'all',
-  Sub: 'all',
-  Where: 'all',
+type InPlaceRule = 'all' | Readonly<Record<number, readonly number[]>>;
+
+/** Kernels whose output may be the memory of these inputs. `all`: elementwise. Each is tested. */
+export const inPlaceKernels: ReadonlyMap<string, InPlaceRule> = new Map<string, InPlaceRule>([
+  ['Abs', 'all'],
+  ['Add', 'all'],
+  ['Div', 'all'],
+  ['Exp', 'all'],
+  ['Identity', 'all'],
+  ['Log', 'all'],
+  ['Max', 'all'],
+  ['Min', 'all'],
+  ['Mul', 'all'],
+  ['Neg', 'all'],
+  ['Reciprocal', 'all'],
+  ['Sigmoid', 'all'],
+  ['Sqrt', 'all'],
+  ['Sub', 'all'],
+  ['Where', 'all'],
   // output → inputs
-  Gemm: { 0: [2] },
-  ScatterND: { 0: [0] },
-  ScatterElements: { 0: [0] },
-  GroupQueryAttention: { 1: [3], 2: [4] },
-};
+  ['Gemm', { 0: [2] }],
+  ['ScatterElements', { 0: [0] }],
+  ['GroupQueryAttention', { 1: [3], 2: [4] }],
+]);
 
 /** Nodes whose output is the memory of their first input under another shape: reading one reads the other. */
 const views: ReadonlySet<string> = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Identity', 'Flatten']);
@@ -97,7 +98,7 @@ export class AliasAnalysis {
 }
 
 function readsBeforeWriting(node: OnnxNode, input: string, output: string): boolean {
-  const rule = inPlace[node.operator];
+  const rule = inPlaceKernels.get(node.operator);
   if (rule === 'all') return true;
   const allowed = rule?.[node.outputs.indexOf(output)] ?? [];
   return node.inputs.every((name, index) => name !== input || allowed.includes(index));

@@ -92,7 +92,7 @@ export interface OrtTensor {
 export class OnnxBuffer<T extends DType = DType> implements DeviceBuffer<T> {
   readonly dtype: T;
   readonly length: number;
-  readonly #heap: NativeHeap;
+  readonly heap: NativeHeap;
   readonly #bytes: number;
   readonly #tensors = new Map<string, OrtTensor>();
   #address: bigint;
@@ -112,7 +112,7 @@ export class OnnxBuffer<T extends DType = DType> implements DeviceBuffer<T> {
     }
     this.dtype = dtype;
     this.length = length;
-    this.#heap = heap;
+    this.heap = heap;
     this.#bytes = length * bytesPerElement[dtype];
     try {
       this.#address = heap.allocate(this.#bytes);
@@ -161,7 +161,7 @@ export class OnnxBuffer<T extends DType = DType> implements DeviceBuffer<T> {
     const size = bytesPerElement[this.dtype];
     const start = this.#address + BigInt(offset * size);
     const tensor: OrtTensor = {
-      handle: this.#heap.describe(start, this.dtype, shape),
+      handle: this.heap.describe(start, this.dtype, shape),
       dtype: this.dtype,
       shape: [...shape],
       start,
@@ -195,15 +195,15 @@ export class OnnxBuffer<T extends DType = DType> implements DeviceBuffer<T> {
     }
     this.#forgetTensors();
     this.#data = undefined;
-    this.#heap.buffers.delete(this);
-    this.#heap.free(this.#address, this.#bytes);
+    this.heap.buffers.delete(this);
+    this.heap.free(this.#address, this.#bytes);
     this.#address = 0n;
   }
 
   #forgetTensors(): void {
     for (const tensor of this.#tensors.values()) {
       tensor.alive = false;
-      this.#heap.forget(tensor.handle);
+      this.heap.forget(tensor.handle);
     }
     this.#tensors.clear();
   }

@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import koffi, { type LibraryHandle } from 'koffi';
 import { AhaError, describeError } from '../../errors.ts';
+import { statusError } from './status.ts';
 import { apiVersion, minimumVersion, symbols, type Parameter, type Symbol } from './symbols.ts';
 
 export const libraryVariable = 'AHA_ONNXRUNTIME_LIBRARY';
@@ -147,13 +148,7 @@ export function loadLibrary(path: string): OrtLibrary {
     if (status === null) return;
     const text = message(status) as string;
     release(status);
-    throw new AhaError({
-      code: 'onnxruntime-failed',
-      boundary: 'runtime',
-      what: `ONNX Runtime refused ${name}`,
-      found: text,
-      fields: { function: name, message: text },
-    });
+    throw statusError(name, text);
   };
   const functions = Object.fromEntries(
     Object.entries(symbols).map(([name, symbol]) => {
@@ -208,7 +203,8 @@ function growStacks(): void {
   }
 }
 
-function checkVersion(version: string, path: string, remedy: string): void {
+/** @throws AhaError `onnxruntime-version` unless the lowering was written for this version. */
+export function checkVersion(version: string, path: string, remedy: string): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major !== minimumVersion.major || !(minor >= minimumVersion.minor))
     throw versionError(version, path, remedy);

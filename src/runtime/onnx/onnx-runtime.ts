@@ -8,7 +8,7 @@ import { acquireEnvironment, type EnvironmentOptions, releaseEnvironment } from 
 import { lower } from './lowering.ts';
 import { OnnxProgram } from './program.ts';
 import type { OnnxModel } from './protobuf.ts';
-import { RunLedger } from './run-ledger.ts';
+import { RunLedger, type RunTotals } from './run-ledger.ts';
 import { createSession, type SessionOptions } from './session.ts';
 
 /** Opens ONNX Runtime. @throws AhaError `onnxruntime-*` if it cannot be loaded, `threads-*`. */
@@ -35,6 +35,11 @@ export class OnnxRuntime implements Runtime {
     return this.#heap.live;
   }
 
+  /** How much was run so far: what a benchmark needs to tell this library's time from ours. */
+  get runs(): RunTotals {
+    return this.#ledger.totals;
+  }
+
   allocate<T extends DType>(dtype: T, length: number): OnnxBuffer<T> {
     this.#checkOpen();
     return new OnnxBuffer(this.#heap, dtype, length);
@@ -49,7 +54,9 @@ export class OnnxRuntime implements Runtime {
   load(model: OnnxModel, options: SessionOptions = {}): OnnxProgram {
     this.#checkOpen();
     const session = createSession(this.#heap.environment, model, options);
-    const program = new OnnxProgram(this.#heap, this.#ledger, session, model);
+    const program = new OnnxProgram(this.#heap, this.#ledger, session, model, (disposed) => {
+      this.#programs.delete(disposed);
+    });
     this.#programs.add(program);
     return program;
   }

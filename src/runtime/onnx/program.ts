@@ -3,7 +3,7 @@
  * and runs without blocking the event loop.
  */
 import koffi from 'koffi';
-import { AhaError } from '../../errors.ts';
+import { AhaError, isAhaError } from '../../errors.ts';
 import type { DType } from '../../graph/dtype.ts';
 import {
   bytesPerElement,
@@ -52,6 +52,7 @@ export class OnnxProgram implements Program {
   readonly #outputIndex: ReadonlyMap<string, number>;
   readonly #names: NameTable;
   readonly #slots: CallSlot[] = [];
+  readonly #onDispose: (program: OnnxProgram) => void;
   #session: bigint;
   #runs = 0;
   /** The bindings of the last run that passed all checks. */
@@ -59,13 +60,20 @@ export class OnnxProgram implements Program {
   #checkedWrites: readonly (OrtTensor | undefined)[] = [];
 
   /** Takes over `session`. `model` is what the session was made from. */
-  constructor(heap: NativeHeap, ledger: RunLedger, session: bigint, model: OnnxModel) {
+  constructor(
+    heap: NativeHeap,
+    ledger: RunLedger,
+    session: bigint,
+    model: OnnxModel,
+    onDispose: (program: OnnxProgram) => void,
+  ) {
     this.name = model.name;
     this.inputs = new Set(model.inputs.map(({ name }) => name));
     this.#model = { inputs: model.inputs, outputs: model.outputs, notEmpty: model.notEmpty ?? [] };
     this.#heap = heap;
     this.#ledger = ledger;
     this.#session = session;
+    this.#onDispose = onDispose;
     this.#aliases = new AliasAnalysis(model);
     this.#inputIndex = new Map(model.inputs.map(({ name }, index) => [name, index]));
     this.#outputIndex = new Map(model.outputs.map(({ name }, index) => [name, index]));
@@ -115,6 +123,7 @@ export class OnnxProgram implements Program {
     this.#session = 0n;
     this.#names.free();
     this.#heap.programs--;
+    this.#onDispose(this);
   }
 
   async #call(slot: CallSlot, reads: readonly OrtTensor[], writes: readonly (OrtTensor | undefined)[]) {
@@ -136,6 +145,18 @@ export class OnnxProgram implements Program {
     this.#runs++;
     try {
       await settled;
+    } catch (cause) {
+      if (!isAhaError(cause)) throw cause;
+      const { code, boundary, found, fix, fields } = cause;
+      throw new AhaError({
+        code,
+        boundary,
+        what: `The program ${this.name} failed`,
+        found,
+        ...(fix === undefined ? {} : { fix }),
+        fields,
+        cause,
+      });
     } finally {
       this.#runs--;
       this.#ledger.remove(record);
@@ -169,7 +190,7 @@ export class OnnxProgram implements Program {
     const known = this.#heap.bound.get(binding);
     if (known !== undefined && known.alive) return known;
     const { buffer } = binding;
-    if (!(buffer instanceof OnnxBuffer)) {
+    if (!(buffer instanceof OnnxBuffer) || buffer.heap !== this.#heap) {
       throw new AhaError({
         code: 'binding-foreign',
         boundary: 'runtime',

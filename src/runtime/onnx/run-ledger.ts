@@ -1,5 +1,6 @@
 /** Which memory the runs in flight read and write, so that no two of them race and nothing in use is freed. */
 import { AhaError } from '../../errors.ts';
+import { systemClock } from '../../util/clock.ts';
 import type { OrtTensor } from './buffer.ts';
 
 export interface RunRecord {
@@ -9,12 +10,25 @@ export interface RunRecord {
   readonly settled: Promise<unknown>;
 }
 
+/** How many runs have ended, and how long they took, from the native call to its callback. */
+export interface RunTotals {
+  readonly count: number;
+  readonly milliseconds: number;
+}
+
 export class RunLedger {
-  readonly #active = new Set<RunRecord>();
+  /** Runs in flight, and when they began. */
+  readonly #active = new Map<RunRecord, number>();
+  #count = 0;
+  #milliseconds = 0;
+
+  get totals(): RunTotals {
+    return { count: this.#count, milliseconds: this.#milliseconds };
+  }
 
   /** @throws AhaError `buffer-busy` if a run with these tensors would race with one in flight. */
   check(program: string, reads: readonly OrtTensor[], writes: readonly OrtTensor[]): void {
-    for (const other of this.#active) {
+    for (const other of this.#active.keys()) {
       const race =
         firstOverlap(writes, other.writes) ??
         firstOverlap(writes, other.reads) ??
@@ -31,12 +45,14 @@ export class RunLedger {
   }
 
   add(record: RunRecord): void {
-    this.#active.add(record);
+    this.#active.set(record, systemClock.monotonic());
     for (const tensor of record.reads) tensor.buffer?.acquire();
     for (const tensor of record.writes) tensor.buffer?.acquire();
   }
 
   remove(record: RunRecord): void {
+    this.#milliseconds += systemClock.monotonic() - (this.#active.get(record) ?? Number.NaN);
+    this.#count++;
     this.#active.delete(record);
     for (const tensor of record.reads) tensor.buffer?.release();
     for (const tensor of record.writes) tensor.buffer?.release();
@@ -44,7 +60,8 @@ export class RunLedger {
 
   /** Resolves when nothing is in flight, whatever became of it. */
   async idle(): Promise<void> {
-    while (this.#active.size > 0) await Promise.allSettled([...this.#active].map((record) => record.settled));
+    while (this.#active.size > 0)
+      await Promise.allSettled([...this.#active.keys()].map((record) => record.settled));
   }
 }
 
