@@ -71,7 +71,9 @@ export function splitReasoning(response: string, options: ReasoningOptions = {})
     openedBefore || firstOpen < 0 || (closed && firstOpen > lastClose) ? 0 : firstOpen + THINK.length;
   const reasoning = closed ? response.slice(start, lastClose) : opened ? response.slice(start) : '';
   if ((opened || closed) && reasoning.trim() === '') problems.push('reasoning empty');
-  if (reasoning.includes(ANSWER)) problems.push('<answer> inside of reasoning');
+  if (reasoning.includes(ANSWER) || reasoning.includes(ANSWER_END)) {
+    problems.push('<answer> inside of reasoning');
+  }
 
   // Unfinished reasoning has no answer.
   const rest = closed ? response.slice(lastClose + THINK_END.length) : opened ? undefined : response;
