@@ -111,7 +111,7 @@ describe('numberVerifier', () => {
     });
   });
 
-  it.each([[''], ['many'], ['5 or 6'], ['1 000'], ['x'.repeat(100_000)]])(
+  it.each([[''], ['many'], ['5 or 6'], ['1 000'], ['x'.repeat(1001)]])(
     'a reference that says no clear number (%j) is a failure, never a score',
     async (reference) => {
       expect(await verify(reference, reference)).toMatchObject({ outcome: 'failed', boundary: 'reference' });
