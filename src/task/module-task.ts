@@ -69,7 +69,7 @@ export function explainLoadError(path: string, error: unknown): AhaError {
       what: `This Node.js cannot load the TypeScript file ${path}`,
       found: `Node.js ${process.versions.node}`,
       expected: 'Node.js 22.18 or later, which strips types by itself',
-      fix: `Use a newer Node.js, or turn the file into JavaScript (npx esbuild ${path} --outfile=${path.replace(/ts$/, 'js')}) and name that.`,
+      fix: `Use a newer Node.js, or turn the file into JavaScript (npx esbuild ${path} --format=esm --outfile=${path.replace(/\.[mc]?tsx?$/, '.mjs')}) and name that.`,
     });
   }
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX' || code === 'ERR_INVALID_TYPESCRIPT_SYNTAX') {
