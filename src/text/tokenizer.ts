@@ -57,6 +57,8 @@ export interface TokenizerDocuments {
   readonly files?: ReadonlyMap<string, Uint8Array>;
   /** The folder or file they come from, for messages. */
   readonly source: string;
+  /** Milliseconds that unknown regular expressions of the tokenizer may take for one text. Default 10,000. */
+  readonly patternDeadline?: number;
 }
 
 /** Longer texts are refused: about ten times the longest context there is. */
@@ -89,6 +91,7 @@ export class Tokenizer {
   readonly #surroundings: Surroundings;
   readonly #decoder: Decoder;
   readonly #encodesTrusted: boolean;
+  readonly #patternDeadline: number;
   /** Reused by every call: allocating one costs more than encoding a short text. */
   #out = new IdBuffer();
 
@@ -103,6 +106,7 @@ export class Tokenizer {
     for (const token of added) vocabulary.add(token.content, token.id);
 
     this.#vocabulary = vocabulary;
+    this.#patternDeadline = documents.patternDeadline ?? PATTERN_DEADLINE;
     this.#normalizer = createNormalizer(parts.normalizer);
     this.#preTokenizer = createPreTokenizer(parts.preTokenizer);
     this.#model = parts.createModel(this.#preTokenizer.byteLevel);
@@ -148,7 +152,7 @@ export class Tokenizer {
     return this.#encodesTrusted
       ? this.#encode(text, options)
       : withDeadline(
-          PATTERN_DEADLINE,
+          this.#patternDeadline,
           'Tokenizing with the regular expressions of this tokenizer',
           'One of them takes very long for this text: use another tokenizer, or shorter texts.',
           () => this.#encode(text, options),
@@ -209,7 +213,7 @@ export class Tokenizer {
 
   private withDecodingDeadline<T>(run: () => T): T {
     return withDeadline(
-      PATTERN_DEADLINE,
+      this.#patternDeadline,
       'Decoding with the regular expressions of this tokenizer',
       'One of them takes very long for this text: use another tokenizer.',
       run,
