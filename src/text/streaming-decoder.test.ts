@@ -44,7 +44,7 @@ describe.each(readdirSync(folder))('streamed decoding with %s', (name) => {
       expect({ ids, text: pieces.join('') + rest }).toEqual({ ids, text: whole });
       // No piece ends inside of a character.
       for (const piece of pieces) expect(piece).not.toMatch(/\p{Cs}/u);
-      if (/[^\u0000-\u00ff]/.test(whole)) multibyte++;
+      if (/[\u0100-\uffff]/.test(whole)) multibyte++;
     }
     expect(multibyte).toBeGreaterThan(50);
   });
@@ -53,7 +53,7 @@ describe.each(readdirSync(folder))('streamed decoding with %s', (name) => {
 describe('StreamingDecoder', () => {
   test('holds a character back until its last byte', () => {
     const tokenizer = open('gpt2.json');
-    const ids = [...'😀'].flatMap((character) => [...tokenizer.encode(character)]);
+    const ids = [...tokenizer.encode('😀')];
     expect(ids.length).toBeGreaterThan(1);
     const decoder = new StreamingDecoder(tokenizer);
     const pieces = ids.map((id) => decoder.push(id));

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isAhaError } from '../errors.ts';
 import { randomStream } from '../util/random.ts';
 import { withDeadline } from './deadline.ts';
 import { loadTokenizer } from './tokenizer-folder.ts';
@@ -37,6 +38,16 @@ function changed(document: Json, path: readonly (string | number)[], value: unkn
   for (const key of path.slice(0, -1)) target = target[key] as Record<string | number, unknown>;
   target[path.at(-1)!] = value;
   return copy;
+}
+
+/** `done`, `refused` by an AhaError of this layer, or what else was thrown. */
+function outcomeOf(run: () => void): unknown {
+  try {
+    run();
+    return 'done';
+  } catch (error) {
+    return isAhaError(error) && error.boundary === 'text' ? 'refused' : error;
+  }
 }
 
 describe('tokenizer documents that cannot be used', () => {
@@ -251,13 +262,12 @@ describe('tokenizer documents that cannot be used', () => {
           break;
         }
       }
-      try {
+      const outcome = outcomeOf(() => {
         const tokenizer = new Tokenizer({ tokenizer: document, source: 'x' });
         tokenizer.decode(tokenizer.encode('some text, 中 <s> \u0085'));
-      } catch (error) {
-        expect(error).toMatchObject({ name: 'AhaError', boundary: 'text' });
-        refused++;
-      }
+      });
+      expect(['done', 'refused']).toContain(outcome);
+      if (outcome === 'refused') refused++;
     }
     expect(refused).toBeGreaterThan(500);
   });
@@ -271,9 +281,7 @@ describe('text that cannot be encoded', () => {
   });
 
   test.each([[null], [undefined], [5], [{}]])('%j is no text', (value) => {
-    expect(() => tokenizer.encode(value as unknown as string)).toThrow(
-      ahaError('text-malformed', /expected a string/),
-    );
+    expect(() => tokenizer.encode(value as never)).toThrow(ahaError('text-malformed', /expected a string/));
   });
 
   test('a byte that has no token', () => {
