@@ -3,10 +3,11 @@
  * numbers it learns from are the same bits. Numbers per token are little-endian base64; a digest covers everything.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { AhaError, describeError } from '../errors.ts';
-import { storageError, writeFileAtomic } from '../util/files.ts';
+import { storageError } from '../util/files.ts';
 import { parseWithSchema } from '../util/schema.ts';
 import type { DataPosition } from './problem-order.ts';
 import type { Group } from './rollout.ts';
@@ -39,10 +40,22 @@ export interface Rollout {
 
 const format = 'aha-rollout-1';
 
+/**
+ * Writes the file whole or not at all as far as a killed process goes. It is not synced to the disk, which would cost
+ * more than a small step: after a power cut the digest tells, and the step is sampled again.
+ */
 export async function writeRollout(path: string, rollout: Rollout): Promise<void> {
   const body = JSON.stringify(rollout, encodeArrays);
   const digest = createHash('sha256').update(body).digest('hex');
-  await writeFileAtomic(path, `${JSON.stringify({ format, digest })}\n${body}\n`);
+  const draft = `${path}.${process.pid}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(draft, `${JSON.stringify({ format, digest })}\n${body}\n`);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => undefined);
+    throw storageError(`Could not write ${path}`, error);
+  }
 }
 
 /**

@@ -155,7 +155,8 @@ export class RunFolder implements AsyncDisposable {
     const folder = join(this.folder, 'rollouts');
     try {
       for (const name of await readdir(folder)) {
-        const own = /^step-(\d+)\.jsonl$/.exec(name)?.[1];
+        // What a killed process left of a file that it was writing goes, too.
+        const own = /^step-(\d+)\.jsonl(?:\.\d+\.tmp)?$/.exec(name)?.[1];
         if (own !== undefined && Number(own) < step) await rm(join(folder, name), { force: true });
       }
     } catch (error) {

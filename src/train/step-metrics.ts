@@ -63,7 +63,7 @@ export function stepMetrics(parts: StepParts): StepMetrics {
     ),
     refilledGroups: rollout.replaced.length,
     failedVerdictShare: shareOf(completions.length - scored.length, completions.length),
-    entropy: orZero(-mean(completions.flatMap(({ logprobs }) => Array.from(logprobs)))),
+    entropy: shareOf(-completions.reduce((sum, one) => sum + total(one.logprobs), 0), total(lengths)),
     learnedEntropy: loss.tokens === 0 ? null : loss.entropy,
     kl: loss.kl,
     clipShare: loss.clipShare,
@@ -85,6 +85,12 @@ export function stepMetrics(parts: StepParts): StepMetrics {
       Object.entries(seconds).map(([phase, time]) => [phase, shareOf(time, parts.seconds)]),
     ),
   };
+}
+
+function total(values: Iterable<number>): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum;
 }
 
 /** What listeners see of completions. `advantages` and `rewards` are per completion, group by group. */
