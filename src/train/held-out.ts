@@ -1,11 +1,11 @@
 /** Held-out evaluation: the same problems every time, never trained on, drawn greedily unless asked otherwise. */
 import type { Policy } from '../engine/policy.ts';
+import { accuracyInterval } from '../evaluate/statistics.ts';
 import type { Problem } from '../task/problem.ts';
 import type { Task } from '../task/task.ts';
 import type { Clock } from '../util/clock.ts';
 import { accuracyOf } from '../verify/verdict.ts';
 import { mean } from './advantages.ts';
-import { meanInterval } from './confidence.ts';
 import type { EvaluationMetrics, RolloutRecord } from './events.ts';
 import type { PromptCodec } from './prompt-codec.ts';
 import { type FailedVerdictPolicy, type PosedProblem, sampleGroups, scoreGroups } from './rollout.ts';
@@ -57,9 +57,9 @@ export async function evaluateHeldOut(options: HeldOutOptions): Promise<HeldOutR
   const rewards = verdicts.map((verdict) => (verdict.outcome === 'scored' ? verdict.score : Number.NaN));
   const ofProblems = groups.flatMap(({ completions: own }) => {
     const scores = own.flatMap(({ verdict }) => (verdict.outcome === 'scored' ? [accuracyOf(verdict)] : []));
-    return scores.length === 0 ? [] : [mean(scores)];
+    return scores.length === 0 ? [] : [scores];
   });
-  const accuracy = meanInterval(ofProblems);
+  const accuracy = ofProblems.length === 0 ? { mean: 0, low: 0, high: 1 } : accuracyInterval(ofProblems);
   const scored = verdicts.filter(({ outcome }) => outcome === 'scored').length;
   const truncated = all.filter(({ finish }) => finish === 'length').length;
   const orZero = (value: number) => (Number.isNaN(value) ? 0 : value);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { failed, scored } from '../verify/verdict.ts';
-import { meanInterval } from './confidence.ts';
 import { afterGroups, nextProblem, startOfData } from './problem-order.ts';
 import { overlongPenalty, rewardComponents, rewardShape } from './rewards.ts';
 
@@ -95,29 +94,4 @@ describe('nextProblem', () => {
     expect(afterGroups(curriculum, position, [{ level: 1, success: Number.NaN }])).toEqual(position);
     expect(afterGroups(curriculum, position, [{ level: undefined, success: 1 }])).toEqual(position);
   });
-});
-
-describe('meanInterval', () => {
-  // Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
-  it.each([
-    [81, 263, 0.2553, 0.3662],
-    [15, 148, 0.0624, 0.1605],
-    [0, 20, 0, 0.1611],
-    [1, 29, 0.0061, 0.1718],
-  ])('of %d successes in %d is Wilson’s', (successes, count, low, high) => {
-    const scores = Array.from({ length: count }, (_, i) => (i < successes ? 1 : 0));
-    const interval = meanInterval(scores);
-    expect(interval.mean).toBeCloseTo(successes / count, 12);
-    expect(interval.low).toBeCloseTo(low, 4);
-    expect(interval.high).toBeCloseTo(high, 4);
-  });
-
-  it('is narrower for scores that vary less than a coin', () => {
-    const coin = meanInterval([0, 1, 0, 1, 0, 1, 0, 1]);
-    const partial = meanInterval([0.4, 0.6, 0.4, 0.6, 0.4, 0.6, 0.4, 0.6]);
-    expect(partial.mean).toBeCloseTo(coin.mean, 12);
-    expect(partial.high - partial.low).toBeLessThan(0.5 * (coin.high - coin.low));
-  });
-
-  it('knows nothing without scores', () => expect(meanInterval([])).toEqual({ mean: 0, low: 0, high: 1 }));
 });
