@@ -1,8 +1,11 @@
 /** The command line: which commands there are, and what happens to arguments that make no sense. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { sampleCommand } from './commands/sample.ts';
 import { scoreCommand } from './commands/score.ts';
+import { trainCommand } from './commands/train.ts';
 import { exitCodes } from './exit-codes.ts';
 
 const help = `
@@ -25,7 +28,8 @@ export function createProgram(): Command {
     .addHelpText('after', help)
     .showSuggestionAfterError(true)
     .exitOverride();
-  for (const command of [scoreCommand(), doctorCommand()]) program.addCommand(command);
+  for (const command of [demoCommand(), trainCommand(), sampleCommand(), scoreCommand(), doctorCommand()])
+    program.addCommand(command);
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({
       writeErr: (text) => process.stderr.write(text),

@@ -32,12 +32,6 @@ export function fromByteCharacters(token: string): Uint8Array {
   return bytes;
 }
 
-/** Whether every character of `token` is in the alphabet. */
-export function isByteCharacters(token: string): boolean {
-  for (let i = 0; i < token.length; i++) if ((CODE_TO_BYTE[token.charCodeAt(i)] ?? -1) < 0) return false;
-  return true;
-}
-
 function buildAlphabet(): string[] {
   let shifted = 0x100;
   return Array.from({ length: 256 }, (_, byte) => {

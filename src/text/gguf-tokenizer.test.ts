@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { isAhaError } from '../errors.ts';
+import { randomStream } from '../util/random.ts';
 import { tokenizerFromGguf } from './gguf-tokenizer.ts';
 import { Tokenizer } from './tokenizer.ts';
 
@@ -170,5 +172,31 @@ describe('GGUF metadata that cannot be used', () => {
         message: expect.stringMatching(message),
       }),
     );
+  });
+
+  test('any change anywhere makes an AhaError or a tokenizer, never another error', () => {
+    const random = randomStream(6, 'gguf');
+    const values: unknown[] = [null, true, -1, 1.5, 2n ** 63n, '', 'x', [], [null], {}, new Int32Array(3)];
+    let refused = 0;
+    for (let trial = 0; trial < 300; trial++) {
+      const metadata: Record<string, unknown> = { ...random.pick([bytes, pieces]) };
+      const key = random.pick(Object.keys(metadata));
+      const list = metadata[key];
+      if (Array.isArray(list) && random.next() < 0.7) {
+        const copy = [...(list as unknown[])];
+        copy[random.integer(copy.length)] = random.pick(values);
+        metadata[key] = copy;
+      } else metadata[key] = random.pick(values);
+      let outcome: unknown = 'done';
+      try {
+        const tokenizer = tokenizerFromGguf(metadata, 'x.gguf');
+        tokenizer.decode(tokenizer.encode('some text <think>'));
+      } catch (error) {
+        outcome = isAhaError(error) && error.boundary === 'text' ? 'refused' : error;
+      }
+      expect(['done', 'refused']).toContain(outcome);
+      if (outcome === 'refused') refused++;
+    }
+    expect(refused).toBeGreaterThan(100);
   });
 });

@@ -41,7 +41,7 @@ export const scratchSchema = z.strictObject({
   intermediateSize: atLeastOne()
     .optional()
     .describe('Width of the feed-forward blocks. Default about 8/3 × width.'),
-  contextLength: z.int().min(2).default(256).describe('Longest sequence.'),
+  contextLength: z.int().min(2).default(512).describe('Longest sequence.'),
   pretrain: pretrainSchema
     .prefault({})
     .describe('Pre-training on worked examples, before reinforcement learning.'),
@@ -82,6 +82,38 @@ export function parseRecipe(value: unknown, what: string): Recipe {
     fix: 'aha train zero --help-config lists every key.',
   });
   return recipe;
+}
+
+/**
+ * Learning rates that follow from what is trained, where none is given: adapters bear ten times that of full
+ * training (Schulman et al. 2025, "LoRA without regret"), small models from scratch far more.
+ */
+export function deriveDefaults(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const optimizer = value['optimizer'] ?? {};
+  const isObject = typeof optimizer === 'object' && optimizer !== null && !Array.isArray(optimizer);
+  if (!isObject || 'learningRate' in optimizer) return { ...value };
+  const lora = value['lora'] !== undefined && value['lora'] !== false;
+  const learningRate = value['model'] === 'scratch' ? 3e-4 : lora ? 1e-5 : undefined;
+  return learningRate === undefined ? { ...value } : { ...value, optimizer: { ...optimizer, learningRate } };
+}
+
+/** `changes` over a recipe: objects are merged, everything else replaces. */
+export function mergeRecipes(recipe: Recipe, changes: Readonly<Record<string, unknown>>): unknown {
+  return merge(recipe, changes);
+}
+
+function merge(base: unknown, changes: unknown): unknown {
+  if (!isPlainObject(base) || !isPlainObject(changes)) return changes;
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(changes)) {
+    const own = Object.hasOwn(base, key) ? merge(base[key], value) : value;
+    Object.defineProperty(merged, key, { value: own, writable: true, enumerable: true, configurable: true });
+  }
+  return merged;
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The LoRA settings that the recipe asks for, undefined for full training. */

@@ -28,6 +28,12 @@ export function formatBytes(bytes: number): string {
   return scaled(bytes, 1000, ['B', 'KB', 'MB', 'GB', 'TB', 'PB'], ' ');
 }
 
+/** Tokens of a response: `8.2`, `134.5`, `1.23k`. */
+export function formatLength(tokens: number): string {
+  if (!Number.isFinite(tokens)) return missing;
+  return tokens < 999.95 ? tokens.toFixed(1) : formatCount(tokens);
+}
+
 /** A share in [0, 1] as `73.1 %`; whole numbers without their decimal from 99.95 % on. */
 export function formatShare(share: number, digits = 1): string {
   if (!Number.isFinite(share)) return missing;

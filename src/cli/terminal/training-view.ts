@@ -9,7 +9,7 @@ import { divide, progressBar } from './bar.ts';
 import { fitToWidth, truncateToWidth, wrapToWidth } from './layout.ts';
 import type { Size } from './live-region.ts';
 import { Pace } from './pace.ts';
-import { formatCount, formatDuration, formatNumber, formatShare } from './quantities.ts';
+import { formatCount, formatDuration, formatLength, formatNumber, formatShare } from './quantities.ts';
 import { sparkline } from './sparkline.ts';
 import type { Colors, Terminal } from './terminal.ts';
 
@@ -114,22 +114,28 @@ export class TrainingView {
   }
 
   /** The screen, of at most `rows` lines: what matters less goes first when there is little room. */
-  render({ columns, rows }: Size): string[] {
+  render(size: Size): string[] {
+    return this.#lines(size)
+      .slice(0, size.rows)
+      .map((line) => truncateToWidth(line, size.columns));
+  }
+
+  #lines({ columns, rows }: Size): string[] {
     const { colors, unicode } = this.#options.terminal;
     const metrics = this.#metrics;
-    const head = [colors.bold(truncateToWidth(this.#options.title, columns)), this.#progressLine(columns)];
-    if (metrics === undefined) return [...head, ...this.#footer(columns)].slice(0, rows);
+    const head = [colors.bold(this.#options.title), this.#progressLine(columns)];
+    if (metrics === undefined) return [...head, ...this.#footer()];
     const series = [
       this.#seriesLine('reward', formatNumber(metrics.rewardMean), this.#rewards, columns, colors.green),
-      this.#seriesLine('length', formatNumber(metrics.lengthMean), this.#lengths, columns, colors.cyan),
+      this.#seriesLine('length', formatLength(metrics.lengthMean), this.#lengths, columns, colors.cyan),
       this.#seriesLine('accuracy', formatShare(metrics.accuracy), this.#accuracies, columns, colors.yellow),
     ];
-    if (this.#heldOut !== undefined) series.push(this.#heldOutLine(this.#heldOut, columns));
+    if (this.#heldOut !== undefined) series.push(this.#heldOutLine(this.#heldOut));
     const details = [
       ...flow(metricCells(metrics, colors), columns),
       ...timeLines(metrics, columns, unicode, colors),
     ];
-    const footer = this.#footer(columns);
+    const footer = this.#footer();
     const lines = [...head, ...series];
     let room = rows - lines.length - footer.length;
     const kept = details.slice(0, Math.max(0, room));
@@ -138,7 +144,7 @@ export class TrainingView {
     if (this.#sample !== undefined && room >= 4) {
       lines.push('', ...this.#sampleLines(this.#sample, columns, Math.min(10, room - 1)));
     }
-    return [...lines, ...footer].slice(0, rows);
+    return [...lines, ...footer];
   }
 
   /** What a log gets for an event: nothing for most. */
@@ -155,7 +161,7 @@ export class TrainingView {
           `step ${this.#done(event)}/${event.of}`,
           `reward ${formatNumber(metrics.rewardMean)} ± ${formatNumber(metrics.rewardStd)}`,
           `accuracy ${formatShare(metrics.accuracy)}`,
-          `length ${formatNumber(metrics.lengthMean)}`,
+          `length ${formatLength(metrics.lengthMean)}`,
           `entropy ${formatNumber(metrics.entropy)}`,
           ...(metrics.kl === null ? [] : [`kl ${formatNumber(metrics.kl)}`]),
           `clipped ${formatShare(metrics.clipShare)}`,
@@ -209,10 +215,10 @@ export class TrainingView {
       ...(left === undefined ? [] : [`${formatDuration(left)} left`]),
       fitToWidth(now, Math.max(now.length, 16)),
     ];
-    const after = parts.join(' · ');
+    const after = parts.join(unicode ? ' · ' : ' | ');
     const room = Math.min(40, columns - before.length - after.length);
     const bar = room < 5 ? '' : colors.green(progressBar(share, room, unicode));
-    return truncateToWidth(`${before}${bar}${after}`, columns);
+    return `${before}${bar}${after}`;
   }
 
   #seriesLine(
@@ -227,17 +233,11 @@ export class TrainingView {
     return before + paint(sparkline(series, { width, unicode: this.#options.terminal.unicode }));
   }
 
-  #heldOutLine(
-    heldOut: { first: EvaluationMetrics; last: EvaluationMetrics; step: number },
-    columns: number,
-  ): string {
+  #heldOutLine(heldOut: { first: EvaluationMetrics; last: EvaluationMetrics; step: number }): string {
     const { first, last, step } = heldOut;
     const interval = `${formatShare(last.accuracyLow)} to ${formatShare(last.accuracyHigh)}`;
     const before = first === last ? '' : `; at first ${formatShare(first.accuracy)}`;
-    return truncateToWidth(
-      `${fitToWidth('held-out', 9)} ${fitToWidth(formatShare(last.accuracy), 8, 'right')}  (${interval}) after step ${step}${before}`,
-      columns,
-    );
+    return `${fitToWidth('held-out', 9)} ${fitToWidth(formatShare(last.accuracy), 8, 'right')}  (${interval}) after step ${step}${before}`;
   }
 
   #sampleLines(sample: RolloutRecord, columns: number, rows: number): string[] {
@@ -248,23 +248,17 @@ export class TrainingView {
     const title = colors.bold(`a response (${verdict}, ${sample.tokens} tokens${cut})`);
     const prompt = lastLine(printable(sample.prompt));
     const response = wrapToWidth(printable(sample.response).trimEnd(), columns - 2, Math.max(1, rows - 2));
-    return [
-      title,
-      colors.dim(truncateToWidth(mark + prompt, columns)),
-      ...response.map((line) => colors.dim(mark) + line),
-    ];
+    return [title, colors.dim(mark + prompt), ...response.map((line) => colors.dim(mark) + line)];
   }
 
-  #footer(columns: number): string[] {
+  #footer(): string[] {
     const { colors } = this.#options.terminal;
     const hint = this.#stopping
       ? 'Finishing this step, then saving. Ctrl-C again quits at once.'
       : 'Ctrl-C finishes the step, saves and stops.';
     const warning =
-      this.#warning === undefined
-        ? []
-        : [colors.yellow(truncateToWidth(`warning: ${lastLine(printable(this.#warning))}`, columns))];
-    return [...warning, colors.dim(truncateToWidth(hint, columns))];
+      this.#warning === undefined ? [] : [colors.yellow(`warning: ${lastLine(printable(this.#warning))}`)];
+    return [...warning, colors.dim(hint)];
   }
 }
 
@@ -272,7 +266,7 @@ export class TrainingView {
 export function describeEvaluation(metrics: EvaluationMetrics): string {
   return [
     `${formatShare(metrics.accuracy)} (${formatShare(metrics.accuracyLow)} to ${formatShare(metrics.accuracyHigh)})`,
-    `length ${formatNumber(metrics.lengthMean)}`,
+    `length ${formatLength(metrics.lengthMean)}`,
     `${metrics.problems} problems`,
     ...(metrics.truncatedShare > 0 ? [`truncated ${formatShare(metrics.truncatedShare)}`] : []),
     ...(metrics.failed > 0 ? [`${metrics.failed} checks failed`] : []),

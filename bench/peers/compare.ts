@@ -1,0 +1,260 @@
+/**
+ * aha against the usual Python stack on the same shapes and batches, in turns: `npm run bench:peers -- --help`.
+ * Every peer runs in several ways (attention kernel, cache, rows at once), and counts by its fastest.
+ */
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { openOnnxRuntime } from '../../src/runtime/onnx/onnx-runtime.ts';
+import { machine } from '../machine.ts';
+import { duration, percent, significant, table } from '../report.ts';
+import { type Contestant, type Elapsed, inRounds, type Timing } from '../rounds.ts';
+import { type Shape, shapes } from '../shapes.ts';
+import {
+  completions,
+  decodeBatches,
+  decoding,
+  forwardBackward,
+  grpoStep,
+  newTokens,
+  openPolicy,
+  optimizerStep,
+  prompts,
+  promptTokens,
+  trainingBatches,
+} from '../workloads.ts';
+import { Peer } from './peer.ts';
+
+const script = 'bench/peers/peers.py';
+const help = `Usage: AHA_PYTHON=PYTHON npm run bench:peers -- [options]
+
+  --shape NAME     3.4M or 30M (default: both)
+  --only TEXT      only what has TEXT in its name: decode, train, optimizer, grpo, "decode 64"
+  --threads N      threads of each side (default: all cores)
+  --rounds N       undisturbed turns wanted of each (default 5)
+  --patience N     most turns of each, disturbed ones included (default 20)
+  --json           print one JSON object instead of tables
+
+PYTHON is a Python with the packages of bench/peers/requirements.txt (default: python3).`;
+
+const { values } = parseArgs({
+  options: {
+    shape: { type: 'string' },
+    only: { type: 'string' },
+    threads: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    patience: { type: 'string', default: '20' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const threads = values.threads === undefined ? availableParallelism() : Number(values.threads);
+
+/** The same work done by us and by a peer in several ways. */
+interface Match {
+  readonly name: string;
+  readonly ours: { run(): Promise<void> };
+  /** By the way in which it is done. */
+  readonly theirs: Readonly<Record<string, () => Promise<Elapsed>>>;
+  /** Runs around the whole match. */
+  readonly open?: () => Promise<void>;
+  readonly close?: () => Promise<void>;
+}
+
+interface Outcome {
+  readonly name: string;
+  readonly ours: Timing;
+  readonly theirs: Timing;
+  readonly way: string;
+  /** Their time divided by ours. */
+  readonly ratioOfBests: number;
+  readonly ratioOfMedians: number;
+  /** Of processor times: what is left to compare on a machine that others use, with one thread each. */
+  readonly ratioOfProcessors: number;
+  /** Share of their time that is generation. */
+  readonly generation?: number;
+}
+
+function matches(peer: Peer, shape: Shape, policy: Awaited<ReturnType<typeof openPolicy>>): Match[] {
+  const ask = (command: Record<string, unknown>) => () => peer.ask({ shape, ...command });
+  return [
+    ...decodeBatches.map((batch): Match => {
+      const way = (attention: string, cache: string) =>
+        ask({ do: 'generate', batch, prompt: promptTokens, tokens: newTokens, attention, cache });
+      return {
+        name: `decode ${batch}`,
+        ours: decoding(policy, shape, batch),
+        theirs: {
+          'sdpa, dynamic cache': way('sdpa', 'dynamic'),
+          'eager, dynamic cache': way('eager', 'dynamic'),
+          'sdpa, static cache': way('sdpa', 'static'),
+          'eager, static cache': way('eager', 'static'),
+        },
+      };
+    }),
+    ...Object.entries(trainingBatches).map(([name, lengths]): Match => {
+      const way = (attention: string, rows: number) =>
+        ask({ do: 'forwardBackward', lengths, attention, rows });
+      return {
+        name: `train ${name}`,
+        ours: forwardBackward(policy, shape, name, lengths),
+        theirs: {
+          'sdpa, all rows': way('sdpa', lengths.length),
+          'sdpa, quarters': way('sdpa', lengths.length / 4),
+          'eager, quarters': way('eager', lengths.length / 4),
+        },
+      };
+    }),
+    { name: 'optimizer', ours: optimizerStep(policy), theirs: { fused: ask({ do: 'optimizerStep' }) } },
+  ];
+}
+
+/** TRL's trainer, opened in one way. */
+async function grpoMatch(
+  peer: Peer,
+  shape: Shape,
+  policy: Awaited<ReturnType<typeof openPolicy>>,
+  way: { readonly attention: string; readonly cache: string; readonly rows: number },
+) {
+  const shares: number[] = [];
+  const match: Match = {
+    name: 'grpo step',
+    ours: grpoStep(policy, shape),
+    theirs: {
+      [`${way.attention}, ${way.cache} cache, ${way.rows} rows`]: async () => {
+        const elapsed = await peer.ask({ do: 'step' });
+        shares.push(elapsed.generation! / elapsed.seconds);
+        return elapsed;
+      },
+    },
+    open: async () => {
+      const work = { prompts, completions, prompt: promptTokens, tokens: newTokens, loss: 'grpo' };
+      await peer.ask({ do: 'grpo', shape, ...work, ...way });
+    },
+    close: async () => {
+      await peer.ask({ do: 'close' });
+    },
+  };
+  return { match, shares };
+}
+
+async function play(match: Match, peer: Peer): Promise<Outcome> {
+  await match.open?.();
+  const contestants: Contestant[] = [
+    { name: 'aha', run: () => match.ours.run() },
+    ...Object.entries(match.theirs).map(([name, run]) => ({ name, run })),
+  ];
+  const timings = await inRounds(contestants, {
+    rounds: Number(values.rounds),
+    patience: Number(values.patience),
+    processes: peer.processId === undefined ? [] : [peer.processId],
+    onTurn: (name, { seconds }, foreign) => {
+      const others = foreign === undefined ? '' : `, ${percent(foreign)} used by others`;
+      console.error(`${match.name}: ${name}: ${duration(seconds)}${others}`);
+    },
+  });
+  await match.close?.();
+  const ours = timings.get('aha')!;
+  const [way, theirs] = [...timings]
+    .filter(([name]) => name !== 'aha')
+    .reduce((a, b) => (b[1].best < a[1].best ? b : a));
+  return {
+    name: match.name,
+    ours,
+    theirs,
+    way,
+    ratioOfBests: theirs.best / ours.best,
+    ratioOfMedians: theirs.median / ours.median,
+    ratioOfProcessors: theirs.processor / ours.processor,
+  };
+}
+
+async function compare(peer: Peer, shape: Shape): Promise<Outcome[]> {
+  await using runtime = openOnnxRuntime({ threads });
+  await using policy = await openPolicy(runtime, shape);
+  const wanted = (name: string) => values.only === undefined || name.includes(values.only);
+  const outcomes: Outcome[] = [];
+  for (const match of matches(peer, shape, policy))
+    if (wanted(match.name)) outcomes.push(await play(match, peer));
+  if (wanted('grpo step')) {
+    const played: Outcome[] = [];
+    for (const way of [
+      { attention: 'sdpa', cache: 'dynamic', rows: 64 },
+      { attention: 'eager', cache: 'dynamic', rows: 16 },
+    ]) {
+      const { match, shares } = await grpoMatch(peer, shape, policy, way);
+      const outcome = await play(match, peer);
+      played.push({ ...outcome, generation: shares.reduce((a, b) => a + b) / shares.length });
+    }
+    outcomes.push(played.reduce((a, b) => (b.theirs.best < a.theirs.best ? b : a)));
+  }
+  return outcomes;
+}
+
+const head = [
+  '',
+  'aha best',
+  'median',
+  'processor',
+  'peer best',
+  'median',
+  'processor',
+  'best',
+  'median',
+  'processor',
+  'peer',
+];
+
+function row(outcome: Outcome): string[] {
+  const { name, ours, theirs, way, ratioOfBests, ratioOfMedians, ratioOfProcessors, generation } = outcome;
+  const times = ({ quiet, best, median, processor }: Timing) => [
+    `${quiet ? '' : '~'}${duration(best)}`,
+    duration(median),
+    duration(processor),
+  ];
+  const ratios = [ratioOfBests, ratioOfMedians, ratioOfProcessors].map((ratio) => `${ratio.toFixed(2)}×`);
+  const peer = generation === undefined ? way : `${way}; ${percent(generation)} generation`;
+  return [name, ...times(ours), ...times(theirs), ...ratios, peer];
+}
+
+async function openPeer(): Promise<{ peer: Peer; packages: Readonly<Record<string, string>> } | undefined> {
+  const python = process.env['AHA_PYTHON'] ?? 'python3';
+  const peer = new Peer(python, script, threads);
+  try {
+    const { packages } = await peer.ask({ do: 'describe' });
+    return { peer, packages: packages! };
+  } catch (error) {
+    peer[Symbol.dispose]();
+    console.error(
+      `${python} cannot run ${script}: ${(error as Error).message.split('\n').at(-1)}\n` +
+        'Install what it needs (python3 -m venv peers && peers/bin/pip install -r bench/peers/requirements.txt) and set AHA_PYTHON=peers/bin/python.',
+    );
+    return undefined;
+  }
+}
+
+if (values.help) console.log(help);
+else if (!existsSync(script))
+  throw new Error(`Run this in the repository's root folder: ${script} is not here.`);
+else {
+  const opened = await openPeer();
+  if (opened !== undefined) {
+    const { peer, packages } = opened;
+    using _ = peer;
+    const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
+    const report: Record<string, unknown> = { machine: machine(), threads, packages };
+    for (const shape of shapes.filter(({ name }) => values.shape === undefined || name === values.shape)) {
+      const outcomes = await compare(peer, shape);
+      report[shape.name] = outcomes.map((outcome) => ({
+        ...outcome,
+        ratioOfBests: significant(outcome.ratioOfBests, 3),
+        ratioOfMedians: significant(outcome.ratioOfMedians, 3),
+        ratioOfProcessors: significant(outcome.ratioOfProcessors, 3),
+      }));
+      if (values.json) continue;
+      console.log(`\n${shape.name} parameters, ${threads} threads; ${versions.join(', ')}\n`);
+      console.log(table(head, outcomes.map(row)));
+    }
+    if (values.json) console.log(JSON.stringify(report));
+  }
+}
