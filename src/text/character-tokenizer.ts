@@ -1,7 +1,8 @@
 /**
  * A tokenizer with one token per character (Unicode code point), for models trained from scratch. It is a standard
  * `tokenizer.json` (a byte-pair encoding without merges) that Python's `tokenizers` and transformers load and that
- * encodes the same there; llama.cpp reads it as a SentencePiece vocabulary, which is why a space is spelled `▁`.
+ * encodes the same there; llama.cpp reads it as a SentencePiece vocabulary, which is why a space is spelled `▁`
+ * (its converter takes `addedTokens` for ordinary ones, so that it spells them out).
  *
  * A character outside of the alphabet is an error, or `<unk>` if there is one.
  */
