@@ -90,6 +90,25 @@ describe('CheckpointStore', () => {
     expect(bad).toEqual([nameOf(2)]);
   });
 
+  it('does not keep a checkpoint that was set aside instead of a good one', async () => {
+    await save(1);
+    await save(5);
+    await writeFile(weights(5), 'weights X');
+    await store.setAside(nameOf(5));
+    await save(2);
+    await store.prune({ keepLast: 1, keepBest: false });
+    expect(await readdir(store.folder)).toEqual([nameOf(2)]);
+    expect(await store.latest()).toMatchObject({ position: 2 });
+  });
+
+  it('cleans up after a crash', async () => {
+    await save(1);
+    await mkdir(join(store.folder, '.draft-step-000002-abc', 'policy'), { recursive: true });
+    await mkdir(join(store.folder, '.old-step-000001-abc'));
+    await store.clean();
+    expect(await readdir(store.folder)).toEqual([nameOf(1)]);
+  });
+
   it('leaves everything as it was when writing fails, and says what to do', async () => {
     await save(1);
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });

@@ -110,7 +110,22 @@ export class CheckpointStore {
     return undefined;
   }
 
-  /** Removes what `retention` does not keep, and what crashes left behind. */
+  /** Moves a checkpoint that is not good out of the way; the next `prune` removes it. */
+  async setAside(name: string): Promise<void> {
+    const aside = join(this.folder, `.corrupt-${name}-${randomUUID().slice(0, 8)}`);
+    try {
+      await rename(join(this.folder, name), aside);
+    } catch (error) {
+      throw storageError(`Could not move ${join(this.folder, name)} aside`, error);
+    }
+  }
+
+  /** Removes what crashes left behind, which may be large. */
+  async clean(): Promise<void> {
+    await this.#remove((name) => name.startsWith('.draft-') || name.startsWith('.old-'));
+  }
+
+  /** Removes what `retention` does not keep, what crashes left behind, and what was set aside. */
   async prune({ keepLast, keepBest }: Retention): Promise<void> {
     try {
       const all = await this.#all(() => undefined);
@@ -118,11 +133,20 @@ export class CheckpointStore {
       const best = all.find(({ manifest }) => manifest.best);
       if (keepBest && best !== undefined) kept.add(best.folder);
       for (const { folder } of all) if (!kept.has(folder)) await removeFolder(folder);
-      for (const name of await namesIn(this.folder)) {
-        if (isLeftover(name)) await rm(join(this.folder, name), { recursive: true, force: true });
-      }
     } catch (error) {
       throw storageError(`Could not remove old checkpoints from ${this.folder}`, error);
+    }
+    await this.#remove((name) => /^\.(?:draft|old|corrupt)-/.test(name));
+  }
+
+  async #remove(isGone: (name: string) => boolean): Promise<void> {
+    for (const name of await namesIn(this.folder)) {
+      if (!isGone(name)) continue;
+      try {
+        await rm(join(this.folder, name), { recursive: true, force: true });
+      } catch (error) {
+        throw storageError(`Could not remove ${join(this.folder, name)}`, error);
+      }
     }
   }
 
@@ -234,10 +258,6 @@ async function removeFolder(folder: string): Promise<void> {
   const aside = join(dirname(folder), `.old-${basename(folder)}-${randomUUID().slice(0, 8)}`);
   await rename(folder, aside);
   await rm(aside, { recursive: true, force: true });
-}
-
-function isLeftover(name: string): boolean {
-  return name.startsWith('.draft-') || name.startsWith('.old-');
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -85,6 +85,11 @@ export async function trainGrpo(options: GrpoOptions): Promise<GrpoResult> {
   const resumed = saved !== undefined;
   emit({ type: 'run-start', steps: config.steps, step: state.step, resumed, history: state.history });
 
+  if (!policy.capabilities.exactResume) {
+    const message = 'This policy does not resume exactly: a run that was interrupted ends in other weights.';
+    emit({ type: 'warning', step: state.step, code: 'resume-not-exact', message });
+  }
+
   const save = async (best = false) => {
     emit({ type: 'phase', step: state.step, phase: 'save' });
     checkpoint = await saveState(context, state, underWay, best);

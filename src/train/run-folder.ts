@@ -74,21 +74,24 @@ export class RunFolder implements AsyncDisposable {
     parseState: (value: unknown) => State,
     onBad: (name: string, reason: string) => void,
   ): Promise<SavedRun<State> | undefined> {
-    const bad: string[] = [];
+    await this.checkpoints.clean();
+    const bad = new Map<string, string>();
     const checkpoint = await this.checkpoints.latest((name, reason) => {
-      bad.push(`${name}: ${reason}`);
+      bad.set(name, reason);
       onBad(name, reason);
     });
     if (checkpoint === undefined) {
-      if (bad.length === 0) return undefined;
+      if (bad.size === 0) return undefined;
       throw new AhaError({
         code: 'no-good-checkpoint',
         boundary: 'storage',
         what: `No checkpoint in ${this.checkpoints.folder} is as it was saved`,
-        found: bad.join(' '),
+        found: [...bad].map(([name, reason]) => `${name}: ${reason}`).join(' '),
         fix: 'Restore one from a copy, or delete the folder to start from the beginning.',
       });
     }
+    // A bad one must not count among the last that are kept.
+    for (const name of bad.keys()) await this.checkpoints.setAside(name);
     const path = join(checkpoint.folder, 'state.json');
     let state: State;
     try {
