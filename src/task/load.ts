@@ -4,26 +4,19 @@
  */
 import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
-import type { z } from 'zod';
 import { AhaError } from '../errors.ts';
 import { nearestWord } from '../util/schema.ts';
 import { arithmeticSchema, arithmeticTask } from './arithmetic.ts';
+import { builtIn, type BuiltInTask } from './built-in.ts';
 import { checkTask, type CheckOptions } from './check.ts';
 import { countdownSchema, countdownTask } from './countdown.ts';
 import { describedTask, rowsTask } from './file-task.ts';
 import { gsm8kSchema, gsm8kTask } from './gsm8k.ts';
 import { moduleTask } from './module-task.ts';
+import { proceduralTasks } from './procedural/procedural-tasks.ts';
 import type { Task, TaskOptions } from './task.ts';
 
-export interface BuiltInTask {
-  readonly name: string;
-  /** One sentence. */
-  readonly description: string;
-  /** Of the options of `create`. */
-  readonly schema: z.ZodObject;
-  /** Throws `AhaError` for options that do not fit the schema. */
-  create(options: unknown): Task | Promise<Task>;
-}
+export type { BuiltInTask } from './built-in.ts';
 
 export const builtInTasks: Readonly<Record<string, BuiltInTask>> = Object.fromEntries(
   [
@@ -45,6 +38,7 @@ export const builtInTasks: Readonly<Record<string, BuiltInTask>> = Object.fromEn
       gsm8kSchema,
       gsm8kTask,
     ),
+    ...proceduralTasks,
   ].map((task) => [task.name, task]),
 );
 
@@ -103,14 +97,4 @@ async function open(nameOrPath: string, own: Readonly<Record<string, unknown>>):
       });
     }
   }
-}
-
-function builtIn<S extends z.ZodObject>(
-  name: string,
-  description: string,
-  schema: S,
-  create: (options: z.input<S>) => Task | Promise<Task>,
-): BuiltInTask {
-  // Each task parses its own options.
-  return { name, description, schema, create: (options) => create(options as z.input<S>) };
 }

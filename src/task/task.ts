@@ -80,6 +80,12 @@ export interface TaskDefinition<P extends Problem> {
   readonly alphabet?: string;
   /** What was done to the data before it came here, for people. */
   readonly notes?: readonly string[];
+  /**
+   * A wrong response (in raw form) or answer (in the others) near the reference, with which checks try whether the
+   * verifier turns it away; undefined where there is none. For tasks with several right answers, of which an edit
+   * of the reference might give another one. Default: an edit.
+   */
+  readonly corrupt?: (problem: P, form: PromptForm, random: RandomStream) => string | undefined;
   /** Responses to learn from, by style (`direct`, `steps`), in raw form. */
   readonly workedExamples?: Readonly<Record<string, (problem: P, random: RandomStream) => string>>;
 }
@@ -121,6 +127,11 @@ export interface Task<P extends Problem = Problem> {
   prompt(problem: P): Prompt;
   /** A response that must score 1, or undefined when the task knows none. */
   reference(problem: P): string | undefined;
+  /**
+   * A response like the reference that must not score 1, by the task's own rule; undefined when it has none, or
+   * finds none for this problem.
+   */
+  corrupted(problem: P, random: RandomStream): string | undefined;
   /** Never throws, except when `detail.signal` aborts. */
   verify(problem: P, response: string, detail?: ResponseDetail): Promise<Verdict>;
   /** A response in raw form to learn from. Throws `AhaError` for a style that the task does not have. */
@@ -153,6 +164,10 @@ const definitionSchema = z.strictObject({
   heldOutShare: z.number().gt(0).lt(1).default(0.1),
   deadline: z.int().min(1).default(10_000),
   alphabet: z.string().min(1).optional(),
+  corrupt:
+    functionSchema<
+      (problem: Problem, form: PromptForm, random: RandomStream) => string | undefined
+    >().optional(),
   notes: z.array(z.string()).default([]),
   workedExamples: z
     .record(z.string(), functionSchema<(problem: Problem, random: RandomStream) => string>())
@@ -216,6 +231,10 @@ export function defineTask<P extends Problem>(definition: TaskDefinition<P>): Ta
         presentPrompt(presentation, problem.prompt, parsed.question?.(problem) ?? problem.prompt),
       reference(problem) {
         const answer = answerOf(problem);
+        return answer === undefined ? undefined : presentReference(presentation, reasoning(problem), answer);
+      },
+      corrupted(problem, random) {
+        const answer = parsed.corrupt?.(problem, presentation.form, random);
         return answer === undefined ? undefined : presentReference(presentation, reasoning(problem), answer);
       },
       async verify(problem, response, detail = {}) {
