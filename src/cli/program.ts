@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { exportCommand } from './commands/export.ts';
 import { sampleCommand } from './commands/sample.ts';
 import { scoreCommand } from './commands/score.ts';
 import { trainCommand } from './commands/train.ts';
@@ -14,6 +15,7 @@ Examples:
   $ aha train zero ./SmolLM2 --task countdown --lora     reinforcement learning on a checkpoint of yours
   $ aha sample ./SmolLM2 "What is 7 * 6?"                ask a model
   $ aha evaluate runs/demo --task arithmetic             how good is it?
+  $ aha export runs/demo --to model                      a folder for transformers and llama.cpp
   $ aha doctor                                           what can this machine run?
 
 Every command has --help with examples, and --json for programs.
@@ -28,7 +30,14 @@ export function createProgram(): Command {
     .addHelpText('after', help)
     .showSuggestionAfterError(true)
     .exitOverride();
-  for (const command of [demoCommand(), trainCommand(), sampleCommand(), scoreCommand(), doctorCommand()])
+  for (const command of [
+    demoCommand(),
+    trainCommand(),
+    sampleCommand(),
+    scoreCommand(),
+    exportCommand(),
+    doctorCommand(),
+  ])
     program.addCommand(command);
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({

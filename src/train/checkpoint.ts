@@ -94,20 +94,30 @@ export class CheckpointStore {
 
   /**
    * The latest checkpoint whose every file is as it was saved, or undefined when there is none. `onBad` is told of
-   * each later one that is not, with the reason.
+   * each later one that is not, with the reason. `accept` says which are looked at.
    */
   async latest(
     onBad: (name: string, reason: string) => void = () => undefined,
+    accept: (checkpoint: Checkpoint) => boolean = () => true,
   ): Promise<Checkpoint | undefined> {
     for (const { folder, manifest } of await this.#all(onBad)) {
+      const { name, position, best } = manifest;
+      if (!accept({ name, folder, position, best })) continue;
       try {
         await verifyFiles(folder, manifest);
-        return { name: manifest.name, folder, position: manifest.position, best: manifest.best };
+        return { name, folder, position, best };
       } catch (error) {
         onBad(basename(folder), describeError(error));
       }
     }
     return undefined;
+  }
+
+  /** All with a readable manifest, the latest first; their files are not looked at. */
+  async list(): Promise<Checkpoint[]> {
+    return (await this.#all(() => undefined)).map(({ folder, manifest: { name, position, best } }) => {
+      return { name, folder, position, best };
+    });
   }
 
   /** Moves a checkpoint that is not good out of the way; the next `prune` removes it. */

@@ -3,7 +3,7 @@
  * sources as they are now, once per test process, into a folder from which dependencies resolve; removed at exit.
  */
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -19,6 +19,8 @@ export function compiledModule(source: string): string {
     const emit = ['--noEmit', 'false', '--allowImportingTsExtensions', 'false'];
     // Types are checked by `npm run check`; here they would only take time.
     execFileSync(process.execPath, [compiler, ...options, ...emit, '--noCheck'], { stdio: 'pipe' });
+    // The program reads its version beside itself.
+    copyFileSync(join(root, 'package.json'), join(target, 'package.json'));
     process.on('exit', () => rmSync(target, { recursive: true, force: true }));
     folder = target;
   }

@@ -3,13 +3,14 @@
  * tokenizer and local engine, with progress while it is fetched and read.
  */
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createLocalPolicy, type LocalPolicy, type PolicyExporter } from '../../engine/local-policy.ts';
 import { AhaError, isAhaError } from '../../errors.ts';
 import { openCheckpoint, type Checkpoint } from '../../model/checkpoint.ts';
+import type { CheckpointFile } from '../../model/checkpoint-file.ts';
 import { exportHuggingFace } from '../../model/export.ts';
 import { loraConfig, type LoraConfig } from '../../model/lora.ts';
-import { exportAdapter } from '../../model/peft.ts';
+import { exportAdapter, openAdapter } from '../../model/peft.ts';
 import type { SafetensorsDtype } from '../../model/safetensors.ts';
 import { openOnnxRuntime } from '../../runtime/onnx/onnx-runtime.ts';
 import { tokenizerFromGguf } from '../../text/gguf-tokenizer.ts';
@@ -18,6 +19,7 @@ import { Tokenizer } from '../../text/tokenizer.ts';
 import type { LoraSettings } from '../recipe/recipe.ts';
 import { runFiles } from '../runs/run-files.ts';
 import type { Progress, Reporter } from '../terminal/reporter.ts';
+import { adapterAt, baseOf } from './adapter-folder.ts';
 import { stopWatcher } from './stop-watcher.ts';
 
 export interface EngineSettings {
@@ -37,6 +39,10 @@ export interface OpenModelOptions {
   readonly exportDtype?: SafetensorsDtype | undefined;
   /** Whether an export replaces a model that is there already. */
   readonly overwrite?: boolean | undefined;
+  /** Refuses an adapter, which cannot be trained on by itself. */
+  readonly forTraining?: boolean;
+  /** The base model of an adapter, if it is not the one that the adapter names. */
+  readonly base?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,20 +61,25 @@ export interface OpenModel extends AsyncDisposable {
  * Throws `AhaError` for everything that can be wrong with a model.
  */
 export async function openModel(name: string, options: OpenModelOptions): Promise<OpenModel> {
-  const { reporter } = options;
   const path = await resolveRunFolder(name);
-  const checkpoint = await openWithProgress(path, options);
+  const adapterFolder = await adapterAt(path);
+  if (adapterFolder !== undefined && options.forTraining === true) throw adapterToTrain(name);
+  const { checkpoint, tokenizer } = await openModelFiles(
+    adapterFolder === undefined ? path : baseOf(adapterFolder, options.base),
+    options,
+  );
   try {
-    for (const warning of checkpoint.warnings) reporter.warn(warning);
-    const tokenizer = await tokenizerOf(checkpoint);
-    if (tokenizer instanceof Tokenizer) checkVocabulary(checkpoint, tokenizer);
+    const adapter =
+      adapterFolder === undefined ? undefined : await openAdapter(adapterFolder.folder, checkpoint.config);
+    await using _adapter = { [Symbol.asyncDispose]: async () => adapter?.close() };
     const runtime = openOnnxRuntime(
       options.engine?.threads === undefined ? {} : { threads: options.engine.threads },
     );
     try {
-      const policy = await loadPolicy(checkpoint, tokenizer, runtime, options);
+      const policy = await loadPolicy(checkpoint, tokenizer, runtime, adapter?.lora, options);
+      if (adapter !== undefined) await policy.loadAdapter(adapter.tensors);
       return {
-        source: checkpoint.source,
+        source: adapterFolder === undefined ? checkpoint.source : `${name} on ${checkpoint.source}`,
         checkpoint,
         tokenizer() {
           if (tokenizer instanceof Tokenizer) return tokenizer;
@@ -86,6 +97,23 @@ export async function openModel(name: string, options: OpenModelOptions): Promis
       await runtime[Symbol.asyncDispose]();
       throw error;
     }
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+/** The files of a model alone, with progress while they are fetched. The caller closes the checkpoint. */
+export async function openModelFiles(
+  name: string,
+  options: Pick<OpenModelOptions, 'reporter' | 'signal'>,
+): Promise<{ readonly checkpoint: Checkpoint; readonly tokenizer: Tokenizer | AhaError }> {
+  const checkpoint = await openWithProgress(name, options);
+  try {
+    for (const warning of checkpoint.warnings) options.reporter.warn(warning);
+    const tokenizer = await tokenizerOf(checkpoint);
+    if (tokenizer instanceof Tokenizer) checkVocabulary(checkpoint, tokenizer);
+    return { checkpoint, tokenizer };
   } catch (error) {
     await checkpoint.close();
     throw error;
@@ -131,7 +159,10 @@ async function tokenizerOf(checkpoint: Checkpoint): Promise<Tokenizer | AhaError
 }
 
 /** Bars appear with the first byte: a model that is cached needs none. */
-async function openWithProgress(name: string, { reporter, signal }: OpenModelOptions): Promise<Checkpoint> {
+async function openWithProgress(
+  name: string,
+  { reporter, signal }: Pick<OpenModelOptions, 'reporter' | 'signal'>,
+): Promise<Checkpoint> {
   let progress: Progress | undefined;
   try {
     const checkpoint = await openCheckpoint(name, {
@@ -160,10 +191,11 @@ async function loadPolicy(
   checkpoint: Checkpoint,
   tokenizer: Tokenizer | AhaError,
   runtime: ReturnType<typeof openOnnxRuntime>,
+  adapter: LoraConfig | undefined,
   options: OpenModelOptions,
 ): Promise<LocalPolicy> {
   const { engine = {}, reporter } = options;
-  const lora = options.lora === undefined ? undefined : toLoraConfig(options.lora);
+  const lora = options.lora === undefined ? adapter : toLoraConfig(options.lora);
   const progress = reporter.progress({
     label: `Loading ${checkpoint.source}`,
     total: checkpoint.tensorNames.length,
@@ -189,48 +221,75 @@ async function loadPolicy(
         ? {}
         : { microBatchPositions: engine.microBatchPositions }),
       ...(tokenizer instanceof Tokenizer ? { watchStops: stopWatcher(tokenizer) } : {}),
-      exporter: exporterFor(
-        checkpoint,
-        tokenizer instanceof Tokenizer ? tokenizer.files : new Map(),
-        options,
-      ),
+      exporter: exporterFor(checkpoint, modelFiles(checkpoint, tokenizer), options),
     });
   } finally {
     progress.finish();
   }
 }
 
-/** Writes what is trained with everything that came with the checkpoint: tokenizer, template, licence. */
+/** What goes with a model beside its weights: tokenizer, template, licence. */
+export function modelFiles(
+  checkpoint: Pick<Checkpoint, 'files'>,
+  tokenizer: Tokenizer | AhaError,
+): CheckpointFile[] {
+  if (!(tokenizer instanceof Tokenizer)) return [...checkpoint.files];
+  const own = new Set(checkpoint.files.map((file) => file.name));
+  const more = [...tokenizer.files].filter(([name]) => !own.has(name) && name !== 'generation_config.json');
+  return [...checkpoint.files, ...more.map(([name, content]) => ({ name, read: async () => content }))];
+}
+
+/** Writes what is trained with everything that came with the checkpoint. */
 function exporterFor(
-  checkpoint: Pick<Checkpoint, 'source' | 'files' | 'originalConfig' | 'generationConfig'>,
-  tokenizerFiles: Tokenizer['files'],
-  { exportDtype, overwrite }: Pick<OpenModelOptions, 'exportDtype' | 'overwrite'>,
+  checkpoint: Pick<Checkpoint, 'path' | 'hub' | 'originalConfig' | 'generationConfig'> | undefined,
+  files: readonly CheckpointFile[],
+  { exportDtype, overwrite, reporter }: Partial<OpenModelOptions>,
 ): PolicyExporter {
-  return async ({ folder, form, config, lora, tensors }) => {
-    const own = new Set(checkpoint.files.map((file) => file.name));
-    const files = [
-      ...checkpoint.files,
-      ...[...tokenizerFiles]
-        .filter(([name]) => !own.has(name) && name !== 'generation_config.json')
-        .map(([name, content]) => ({ name, read: async () => content })),
-    ];
+  return async ({ folder, form, config, lora, tensors: given }) => {
+    const list = [...given];
+    const progress = reporter?.progress({ label: `Writing ${folder}`, total: list.length, quiet: true });
+    let written = 0;
+    const tensors = list.map((tensor) => ({
+      name: tensor.name,
+      shape: tensor.shape,
+      read: () => {
+        progress?.update(++written);
+        return tensor.read();
+      },
+    }));
     const dtype = exportDtype === undefined ? {} : { dtype: exportDtype };
     const options = { overwrite: overwrite === true };
-    if (form === 'adapter' && lora !== undefined) {
-      const adapter = { lora, baseModel: checkpoint.source, tensors: [...tensors], files, ...dtype };
-      await exportAdapter(folder, adapter, options);
-      return;
+    try {
+      if (form === 'adapter' && lora !== undefined) {
+        // As PEFT finds it again: an id of the Hub with its commit, or a path from wherever it is opened.
+        const { hub, path } = checkpoint ?? {};
+        const base = hub?.repository ?? (path === undefined ? null : resolve(path));
+        const adapter = { lora, baseModel: base, revision: hub?.commit, tensors, files, ...dtype };
+        await exportAdapter(folder, adapter, options);
+        return;
+      }
+      const { originalConfig, generationConfig } = checkpoint ?? {};
+      const contents = { config, tensors, originalConfig, generationConfig, files, ...dtype };
+      await exportHuggingFace(folder, contents, options);
+    } finally {
+      progress?.finish();
     }
-    const { originalConfig, generationConfig } = checkpoint;
-    const contents = { config, tensors: [...tensors], originalConfig, generationConfig, files, ...dtype };
-    await exportHuggingFace(folder, contents, options);
   };
 }
 
 /** For models that come from no checkpoint. */
 export function exporterForScratch(tokenizer: Tokenizer): PolicyExporter {
-  const nothing = { source: 'scratch', files: [], originalConfig: undefined, generationConfig: undefined };
-  return exporterFor(nothing, tokenizer.files, {});
+  return exporterFor(undefined, modelFiles({ files: [] }, tokenizer), {});
+}
+
+/** Training begins with a model: rank and targets of an adapter are settled already. */
+function adapterToTrain(name: string): AhaError {
+  return new AhaError({
+    code: 'model-is-adapter',
+    boundary: 'configuration',
+    what: `${name} is a LoRA adapter, and training needs a whole model to begin with`,
+    fix: `Merge it into its base model first: aha export ${name} --to FOLDER`,
+  });
 }
 
 /** A tokenizer that knows more tokens than the model has embeddings belongs to another model. */

@@ -1,6 +1,6 @@
 /** In which form problems are put to a model, and the codec for it. */
 import { AhaError } from '../../errors.ts';
-import type { PromptForm } from '../../task/presentation.ts';
+import { r1ZeroPrompt, type PromptForm } from '../../task/presentation.ts';
 import { chatTemplateOf } from '../../text/chat-template.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import { createPromptCodec, type PromptCodec } from '../../train/prompt-codec.ts';
@@ -8,7 +8,8 @@ import { readStoredRecipe } from '../runs/run-files.ts';
 
 /**
  * What `auto` means for the model called `name`: the form that the run used which made it; else the chat template of
- * the model, if it has one; else the template of DeepSeek-R1-Zero, which is made for base models.
+ * the model, if it has one; else the template of DeepSeek-R1-Zero, which is made for base models; else, for a small
+ * model from scratch that does not know the letters of that template, the problem as it is.
  */
 export async function chooseForm(
   asked: 'auto' | PromptForm,
@@ -18,7 +19,18 @@ export async function chooseForm(
   if (asked !== 'auto') return asked;
   const stored = (await readStoredRecipe(name))?.recipe;
   if (stored !== undefined && stored.prompt !== 'auto') return stored.prompt;
-  return tokenizer.chatTemplate === undefined ? 'r1-zero' : 'chat';
+  if (tokenizer.chatTemplate !== undefined) return 'chat';
+  return canRead(tokenizer, r1ZeroPrompt('')) ? 'r1-zero' : 'raw';
+}
+
+function canRead(tokenizer: Tokenizer, text: string): boolean {
+  try {
+    tokenizer.encode(text);
+    return true;
+  } catch (error) {
+    if (error instanceof AhaError) return false;
+    throw error;
+  }
 }
 
 /** Throws `AhaError` (template-missing) when form chat is asked of a model without a chat template. */

@@ -52,6 +52,20 @@ export async function runZero(
   });
   for (const note of task.notes) context.reporter.note(note);
   const earlier = secondsOf(await readRunLog(folder));
+  const scratch = recipe.model === 'scratch';
+  const lora = loraOf(recipe);
+  const open = async () =>
+    openModel(scratch ? files.base : recipe.model, {
+      reporter: context.reporter,
+      engine: recipe.engine,
+      lora,
+      seed: recipe.seed,
+      overwrite: true,
+      forTraining: true,
+      signal: interruption.signal,
+    });
+  // The same holds for a model that cannot be used.
+  await using given = scratch ? undefined : await open();
   await writeStoredRecipe(folder, stored);
   const log = new RunLog(folder);
   const outcome = async (rest: Partial<ZeroOutcome> & Pick<ZeroOutcome, 'reason'>): Promise<ZeroOutcome> => {
@@ -72,21 +86,13 @@ export async function runZero(
     };
   };
 
-  const scratch = recipe.model === 'scratch';
   if (scratch) {
     using _deferred = interruption.defer(stopMessage);
     const made = await makeBaseModel(recipe, task, files, log, context);
     if (made === 'interrupted') return await outcome({ reason: 'interrupted' });
   }
-  const lora = loraOf(recipe);
-  await using model = await openModel(scratch ? files.base : recipe.model, {
-    reporter: context.reporter,
-    engine: recipe.engine,
-    lora,
-    seed: recipe.seed,
-    overwrite: true,
-    signal: interruption.signal,
-  });
+  await using made = given === undefined ? await open() : undefined;
+  const model = (given ?? made)!;
   using _deferred = interruption.defer(stopMessage);
   const { reason, steps, history } = await learn(folder, recipe, task, model, log, context);
   if (reason === 'interrupted') return await outcome({ reason, steps, history });
