@@ -10,5 +10,6 @@ export { readRows } from './task/rows.ts';
 export { trainGrpo } from './train/grpo.ts';
 export { pretrain } from './train/pretrain.ts';
 export { createPromptCodec } from './train/prompt-codec.ts';
+export { math } from './verify/math/math.ts';
 export { failed, scored } from './verify/verdict.ts';
 export type { Verdict } from './verify/verdict.ts';
