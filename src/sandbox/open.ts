@@ -1,9 +1,10 @@
 /** Choosing a tier: what the caller names, or the best that works on this machine. Never none. */
 import { AhaError, describeError } from '../errors.ts';
+import { openBubblewrapSandbox } from './bubblewrap/bubblewrap-sandbox.ts';
 import { openDenoSandbox } from './deno/deno-sandbox.ts';
 import type { Sandbox } from './sandbox.ts';
 
-export type TierName = 'deno';
+export type TierName = 'deno' | 'bubblewrap';
 
 export interface OpenSandboxOptions {
   /** `auto`, the default: the first that works here, in the order of `tierNames`. */
@@ -13,10 +14,11 @@ export interface OpenSandboxOptions {
 }
 
 /** In the order in which `auto` tries them. */
-export const tierNames: readonly TierName[] = ['deno'];
+export const tierNames: readonly TierName[] = ['deno', 'bubblewrap'];
 
 const openers: Readonly<Record<TierName, (options: { concurrency?: number }) => Promise<Sandbox>>> = {
   deno: openDenoSandbox,
+  bubblewrap: openBubblewrapSandbox,
 };
 
 /** Throws `AhaError`: no-sandbox when none works, unknown-sandbox, and what opening the named one throws. */

@@ -2,8 +2,8 @@
  * Watches one process to its end: feeds it, takes its output up to the limit, and kills the whole group when a limit
  * is passed or the caller gives up. Everything is enforced from here, outside, whatever the program does.
  */
-import type { Readable } from 'node:stream';
 import { systemClock } from '../util/clock.ts';
+import { Capture } from './capture.ts';
 import { hasEnded, killTree, type Child } from './child.ts';
 import type { LimitName, Limits, RunResult } from './sandbox.ts';
 import { pollInterval, usageOf, type Usage } from './usage.ts';
@@ -74,29 +74,6 @@ export async function supervise(child: Child, options: SuperviseOptions): Promis
     peakMemoryBytes: state.usage?.peakBytes ?? null,
     limit: state.limit,
   };
-}
-
-/** The first bytes of a stream, up to a limit; says once when there are more. */
-class Capture {
-  truncated = false;
-  readonly #chunks: Uint8Array[] = [];
-  #length = 0;
-
-  constructor(stream: Readable, limit: number, overflow: () => void) {
-    stream.on('data', (chunk: Uint8Array) => {
-      if (this.truncated) return;
-      const room = limit - this.#length;
-      this.#chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
-      this.#length += Math.min(chunk.length, room);
-      if (chunk.length <= room) return;
-      this.truncated = true;
-      overflow();
-    });
-  }
-
-  text(): string {
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(this.#chunks));
-  }
 }
 
 async function ended(child: Child): Promise<void> {
