@@ -14,9 +14,9 @@ export interface BubblewrapHere {
 export async function bubblewrapHere(): Promise<BubblewrapHere> {
   try {
     await using sandbox = await openBubblewrapSandbox();
-    return { reason: undefined, languages: sandbox.languages, title: 'bubblewrap' };
+    return { reason: undefined, languages: sandbox.languages, title: 'works here' };
   } catch (error) {
     const reason = describeError(error);
-    return { reason, languages: new Set(), title: `bubblewrap (skipped: ${reason})` };
+    return { reason, languages: new Set(), title: `is skipped: ${reason}` };
   }
 }

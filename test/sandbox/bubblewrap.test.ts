@@ -6,6 +6,6 @@ import { conformance } from './conformance.ts';
 
 const here = await bubblewrapHere();
 
-describe.skipIf(here.reason !== undefined)(here.title, () => {
+describe.skipIf(here.reason !== undefined)(`bubblewrap ${here.title}`, () => {
   conformance('bubblewrap', openBubblewrapSandbox, ['javascript']);
 });
