@@ -3,11 +3,10 @@
  * that cannot be used is counted and reported with its line number; too many of them, or none that can be used,
  * refuse the file.
  */
-import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AhaError, describeError } from '../errors.ts';
-import { storageError } from '../util/files.ts';
+import { readLines } from '../util/lines.ts';
 import { nearestWord } from '../util/schema.ts';
 import { canonicalPrompt, problemFault, type Problem } from './problem.ts';
 
@@ -31,9 +30,6 @@ export interface Rows {
   /** For people: rows that were left out. Empty when all were used. */
   readonly notes: string[];
 }
-
-/** The longest line that is read. */
-export const longestLine = 2 ** 20;
 
 const mostRows = 5_000_000;
 
@@ -129,69 +125,4 @@ function textOf(value: unknown): string | undefined {
   const text = String(value);
   const exact = Number.isInteger(value) ? Number.isSafeInteger(value) : !text.includes('e');
   return exact ? text : undefined;
-}
-
-interface Line {
-  /** From 1. */
-  readonly number: number;
-  readonly text: string;
-  readonly fault?: string;
-}
-
-/** Lines that are not blank. Lines that are too long or no UTF-8 come with a fault instead of text. */
-async function* readLines(file: string): AsyncGenerator<Line> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let number = 0;
-  let pieces: Buffer[] = [];
-  let length = 0;
-  const take = (): Line | undefined => {
-    const bytes = Buffer.concat(pieces);
-    const tooLong = length > longestLine;
-    const size = length;
-    pieces = [];
-    length = 0;
-    number++;
-    if (tooLong) return { number, text: '', fault: `${size} bytes long, more than ${longestLine}` };
-    try {
-      const text = decoder.decode(bytes);
-      return text.trim() === '' ? undefined : { number, text };
-    } catch {
-      return { number, text: '', fault: 'not UTF-8' };
-    }
-  };
-  const add = (piece: Buffer) => {
-    length += piece.length;
-    if (length <= longestLine) pieces.push(piece);
-    else pieces = [];
-  };
-  try {
-    let first = true;
-    for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 18 }) as AsyncIterable<Buffer>) {
-      if (first && chunk[0] === 0x1f && chunk[1] === 0x8b) {
-        throw new AhaError({
-          code: 'compressed-file',
-          boundary: 'data',
-          what: `${file} is compressed`,
-          found: 'gzip data',
-          expected: 'JSON lines',
-          fix: 'Unpack it first (gunzip).',
-        });
-      }
-      first = false;
-      let start = 0;
-      for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-        add(chunk.subarray(start, end));
-        const line = take();
-        if (line !== undefined) yield line;
-        start = end + 1;
-      }
-      add(chunk.subarray(start));
-    }
-  } catch (error) {
-    throw storageError(`Could not read ${file}`, error);
-  }
-  if (length > 0) {
-    const line = take();
-    if (line !== undefined) yield line;
-  }
 }

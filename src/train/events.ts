@@ -187,4 +187,59 @@ export type PretrainEvent =
       readonly folder: string;
     };
 
-export type TrainEvent = GrpoEvent | PretrainEvent;
+/** What a run of supervised steps measures of its policy. */
+export interface LearnEvaluation {
+  /** Mean −log p per learned token of the held-out examples, in nats; null without examples. */
+  readonly loss: number | null;
+  /** Tokens that the loss was measured on. */
+  readonly tokens: number;
+  /** Accuracy on held-out problems; null without a task. */
+  readonly task: EvaluationMetrics | null;
+  readonly seconds: number;
+}
+
+/** Of supervised fine-tuning and of distillation. */
+export type LearnEvent =
+  | {
+      readonly type: 'run-start';
+      readonly steps: number;
+      readonly step: number;
+      readonly resumed: boolean;
+      /** Those of earlier processes. */
+      readonly evaluations: readonly { readonly step: number; readonly metrics: LearnEvaluation }[];
+    }
+  | {
+      readonly type: 'learn-step';
+      readonly step: number;
+      readonly of: number;
+      readonly loss: number;
+      /** Global norm before clipping. */
+      readonly gradientNorm: number;
+      readonly learningRate: number;
+      /** Tokens that the loss was taken over. */
+      readonly learnedTokens: number;
+      /** Tokens that went through the model that learns, padding not counted. */
+      readonly computedTokens: number;
+      /** `computedTokens` in the time of the whole step. */
+      readonly tokensPerSecond: number;
+      /** Further numbers by name: divergence, cross-entropy, accuracy of samples. */
+      readonly measures: Readonly<Record<string, number>>;
+      readonly seconds: number;
+    }
+  | { readonly type: 'learn-evaluation'; readonly step: number; readonly metrics: LearnEvaluation }
+  | {
+      readonly type: 'warning';
+      readonly step: number;
+      /** Stable and kebab-case. */
+      readonly code: string;
+      readonly message: string;
+    }
+  | { readonly type: 'checkpoint'; readonly step: number; readonly folder: string; readonly best: boolean }
+  | {
+      readonly type: 'run-end';
+      readonly step: number;
+      readonly reason: 'completed' | 'interrupted';
+      readonly folder: string;
+    };
+
+export type TrainEvent = GrpoEvent | PretrainEvent | LearnEvent;

@@ -19,12 +19,12 @@ import { lockRun, type RunLock } from './run-lock.ts';
 
 /** What makes a run the run it is. JSON values. */
 export interface RunIdentity {
-  readonly kind: 'grpo' | 'pretrain';
+  readonly kind: 'grpo' | 'pretrain' | 'sft' | 'distill';
   readonly [part: string]: unknown;
 }
 
 /** Parts of the configuration that may change between two processes of a run, by path. */
-const changeable = new Set(['config.steps', 'config.evaluation', 'config.checkpoints']);
+const changeable = new Set(['config.steps', 'config.epochs', 'config.evaluation', 'config.checkpoints']);
 
 export interface SavedRun<State> {
   readonly state: State;

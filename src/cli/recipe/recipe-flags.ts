@@ -1,9 +1,9 @@
-/** The flags of `aha train zero` and the keys of the recipe that they set. Flags win over the file. */
+/** Flags and the keys of a recipe that they set. Flags win over the file. */
 import { Option, type Command } from 'commander';
 import { collect, integer, real, seed, words } from '../option-parsers.ts';
 import { parseSetting, readConfigFile, setAt, type ConfigValue } from './config-file.ts';
 
-interface RecipeFlag {
+export interface RecipeFlag {
   readonly flags: string;
   readonly key: readonly string[];
   readonly description: string;
@@ -11,67 +11,17 @@ interface RecipeFlag {
   readonly choices?: readonly string[];
 }
 
-/** The everyday ones; every other key is set by `--set` or the file. */
-const recipeFlags: readonly RecipeFlag[] = [
-  {
-    flags: '-t, --task <task>',
-    key: ['task'],
-    description: 'a built-in task, or the path of a module that exports one',
-  },
-  {
-    flags: '--prompt <form>',
-    key: ['prompt'],
-    description: 'how a problem is put to the model (default: auto)',
-    choices: ['auto', 'raw', 'r1-zero', 'chat'],
-  },
-  {
-    flags: '-n, --steps <count>',
-    key: ['steps'],
-    description: 'rollouts to sample and learn from',
-    parse: integer({ min: 1 }),
-  },
-  {
-    flags: '--problems <count>',
-    key: ['problemsPerStep'],
-    description: 'different problems per step',
-    parse: integer({ min: 1 }),
-  },
-  {
-    flags: '--group-size <count>',
-    key: ['groupSize'],
-    description: 'completions per problem',
-    parse: integer({ min: 2 }),
-  },
-  {
-    flags: '--max-tokens <count>',
-    key: ['maxCompletionTokens'],
-    description: 'tokens after which a completion is cut off',
-    parse: integer({ min: 1 }),
-  },
-  {
-    flags: '--temperature <number>',
-    key: ['sampling', 'temperature'],
-    description: 'divides the logits',
-    parse: real({ min: 0, above: true }),
-  },
+const optimizerFlags: readonly RecipeFlag[] = [
   {
     flags: '--lr, --learning-rate <number>',
     key: ['optimizer', 'learningRate'],
     description: 'peak learning rate',
     parse: real({ min: 0, above: true }),
   },
-  {
-    flags: '--loss <type>',
-    key: ['loss', 'type'],
-    description: 'what the loss averages over',
-    choices: ['grpo', 'bnpo', 'dr_grpo', 'dapo', 'cispo'],
-  },
-  {
-    flags: '--kl <beta>',
-    key: ['kl', 'beta'],
-    description: 'weight of the divergence from the first model',
-    parse: real({ min: 0 }),
-  },
+];
+
+/** Of every recipe. */
+const runFlags: readonly RecipeFlag[] = [
   {
     flags: '--eval-every <steps>',
     key: ['evaluation', 'every'],
@@ -99,6 +49,20 @@ const recipeFlags: readonly RecipeFlag[] = [
   },
 ];
 
+export const taskFlags: readonly RecipeFlag[] = [
+  {
+    flags: '-t, --task <task>',
+    key: ['task'],
+    description: 'a built-in task, or the path of a module that exports one',
+  },
+  {
+    flags: '--prompt <form>',
+    key: ['prompt'],
+    description: 'how a problem is put to the model (default: auto)',
+    choices: ['auto', 'raw', 'r1-zero', 'chat'],
+  },
+];
+
 const loraFlags: readonly RecipeFlag[] = [
   {
     flags: '--lora-rank <rank>',
@@ -120,9 +84,10 @@ const loraFlags: readonly RecipeFlag[] = [
   },
 ];
 
-export function addRecipeFlags(command: Command): Command {
+/** `flags` are the everyday ones of this recipe; every other key is set by `--set` or the file. */
+export function addRecipeFlags(command: Command, flags: readonly RecipeFlag[]): Command {
   command.option('-c, --config <file>', 'a recipe in YAML; flags win over it');
-  for (const flag of recipeFlags) command.addOption(optionOf(flag));
+  for (const flag of [...flags, ...optimizerFlags, ...runFlags]) command.addOption(optionOf(flag));
   command.option('--lora', 'train low-rank adapters instead of all weights');
   command.option('--no-lora', 'train all weights, whatever the recipe says');
   for (const flag of loraFlags) command.addOption(optionOf(flag));
@@ -135,11 +100,12 @@ export function addRecipeFlags(command: Command): Command {
 
 /** The value that file, flags and `--set` give together, not yet checked; `what` names it in errors. */
 export async function recipeValue(
+  flags: readonly RecipeFlag[],
   options: Readonly<Record<string, unknown>>,
 ): Promise<{ value: ConfigValue; what: string }> {
   const path = options['config'];
   const value: ConfigValue = typeof path === 'string' ? await readConfigFile(path) : {};
-  for (const flag of recipeFlags) {
+  for (const flag of [...flags, ...optimizerFlags, ...runFlags]) {
     const given = options[nameOf(flag)];
     if (given !== undefined) setAt(value, flag.key, given);
   }

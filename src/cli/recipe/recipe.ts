@@ -47,6 +47,29 @@ export const scratchSchema = z.strictObject({
     .describe('Pre-training on worked examples, before reinforcement learning.'),
 });
 
+export const taskField = z
+  .string()
+  .min(1)
+  .describe('A built-in task, or the path of a module that exports one.');
+
+export const taskOptionsField = z
+  .record(z.string(), z.unknown())
+  .default({})
+  .describe('Options of the task, if it has some.');
+
+export const promptField = z
+  .enum(['auto', 'raw', 'r1-zero', 'chat'])
+  .default('auto')
+  .describe(
+    'How a problem is put to the model: as it is, in the template of DeepSeek-R1-Zero, or in the chat template ' +
+      'of the model. auto: raw for scratch, chat where the model has a template, else r1-zero.',
+  );
+
+export const loraField = z
+  .union([z.boolean(), loraSchema])
+  .default(false)
+  .describe('Train low-rank adapters instead of all weights: true, or their settings.');
+
 export const recipeSchema = grpoSchema.extend({
   model: z
     .string()
@@ -54,19 +77,10 @@ export const recipeSchema = grpoSchema.extend({
     .describe(
       "A folder, a GGUF file, a run's folder, a Hub id (org/name), or scratch for a new small model.",
     ),
-  task: z.string().min(1).describe('A built-in task, or the path of a module that exports one.'),
-  taskOptions: z.record(z.string(), z.unknown()).default({}).describe('Options of the task, if it has some.'),
-  prompt: z
-    .enum(['auto', 'raw', 'r1-zero', 'chat'])
-    .default('auto')
-    .describe(
-      'How a problem is put to the model: as it is, in the template of DeepSeek-R1-Zero, or in the chat template ' +
-        'of the model. auto: raw for scratch, chat where the model has a template, else r1-zero.',
-    ),
-  lora: z
-    .union([z.boolean(), loraSchema])
-    .default(false)
-    .describe('Train low-rank adapters instead of all weights: true, or their settings.'),
+  task: taskField,
+  taskOptions: taskOptionsField,
+  prompt: promptField,
+  lora: loraField,
   engine: engineSchema.prefault({}).describe('How this machine is used.'),
   scratch: scratchSchema.optional().describe('Size and pre-training of a model from scratch.'),
 });
@@ -89,16 +103,27 @@ export function parseRecipe(value: unknown, what: string): Recipe {
  * training (Schulman et al. 2025, "LoRA without regret"), small models from scratch far more.
  */
 export function deriveDefaults(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return withLearningRate(value, { scratch: 3e-4, lora: 1e-5 });
+}
+
+/** `rates` by what is trained; without one for it, the schema's default holds. */
+export function withLearningRate(
+  value: Readonly<Record<string, unknown>>,
+  rates: { readonly scratch?: number; readonly lora?: number },
+): Record<string, unknown> {
   const optimizer = value['optimizer'] ?? {};
   const isObject = typeof optimizer === 'object' && optimizer !== null && !Array.isArray(optimizer);
   if (!isObject || 'learningRate' in optimizer) return { ...value };
   const lora = value['lora'] !== undefined && value['lora'] !== false;
-  const learningRate = value['model'] === 'scratch' ? 3e-4 : lora ? 1e-5 : undefined;
+  const learningRate = value['model'] === 'scratch' ? rates.scratch : lora ? rates.lora : undefined;
   return learningRate === undefined ? { ...value } : { ...value, optimizer: { ...optimizer, learningRate } };
 }
 
 /** `changes` over a recipe: objects are merged, everything else replaces. */
-export function mergeRecipes(recipe: Recipe, changes: Readonly<Record<string, unknown>>): unknown {
+export function mergeRecipes(
+  recipe: Readonly<Record<string, unknown>>,
+  changes: Readonly<Record<string, unknown>>,
+): unknown {
   return merge(recipe, changes);
 }
 

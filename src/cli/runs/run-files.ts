@@ -1,10 +1,10 @@
 /**
- * The folder of a run of `aha train zero` or `aha demo`:
+ * The folder of a run of `aha train …` or `aha demo`:
  *
  *     recipe.json      what was asked for, with every default filled in; how the run is resumed
  *     log.jsonl        what happened: steps, evaluations, warnings
  *     pretrain/        the pre-training of a model from scratch, and base/, the model that came out of it
- *     run.json, checkpoints/, rollouts/    the state of the reinforcement learning (src/train/run-folder.ts)
+ *     run.json, checkpoints/, rollouts/    the state of the training (src/train/run-folder.ts)
  *     model/           the trained model as a Hugging Face folder; adapter/ with LoRA
  */
 import { appendFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
@@ -13,7 +13,8 @@ import { z } from 'zod';
 import { AhaError, describeError } from '../../errors.ts';
 import { storageError, writeFileAtomic } from '../../util/files.ts';
 import { parseWithSchema } from '../../util/schema.ts';
-import { parseRecipe, type Recipe } from '../recipe/recipe.ts';
+import { parseRecipe } from '../recipe/recipe.ts';
+import { parseSftRecipe } from '../recipe/sft-recipe.ts';
 
 export interface RunFiles {
   readonly folder: string;
@@ -37,20 +38,27 @@ export function runFiles(folder: string): RunFiles {
   };
 }
 
+/** The recipe of each command that makes runs. */
+const parsers = {
+  'train zero': parseRecipe,
+  demo: parseRecipe,
+  'train sft': parseSftRecipe,
+};
+
+export type RunCommand = keyof typeof parsers;
+
 const storedSchema = z.strictObject({
   format: z.literal('aha-recipe'),
   version: z.literal(1),
   /** Which command made the run, and resumes it. */
-  command: z.enum(['train zero', 'demo']),
+  command: z.enum(Object.keys(parsers) as [RunCommand, ...RunCommand[]]),
   recipe: z.record(z.string(), z.unknown()),
 });
 
-export type RunCommand = z.output<typeof storedSchema>['command'];
-
-export interface StoredRecipe {
-  readonly command: RunCommand;
-  readonly recipe: Recipe;
-}
+/** What the run in a folder is, by the command that made it. */
+export type StoredRecipe<C extends RunCommand = RunCommand> = C extends RunCommand
+  ? { readonly command: C; readonly recipe: ReturnType<(typeof parsers)[C]> }
+  : never;
 
 /** The recipe of the run in `folder`, or undefined if there is no run. */
 export async function readStoredRecipe(folder: string): Promise<StoredRecipe | undefined> {
@@ -77,7 +85,8 @@ export async function readStoredRecipe(folder: string): Promise<StoredRecipe | u
     });
   }
   const stored = parseWithSchema(storedSchema, value, { what: path, boundary: 'storage', code: 'recipe-unreadable' });
-  return { command: stored.command, recipe: parseRecipe(stored.recipe, path) };
+  const { command } = stored;
+  return { command, recipe: parsers[command](stored.recipe, path) } as StoredRecipe;
 }
 
 export async function writeStoredRecipe(folder: string, { command, recipe }: StoredRecipe): Promise<void> {

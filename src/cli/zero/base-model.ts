@@ -19,7 +19,7 @@ import { codecFor } from '../model/prompt-form.ts';
 import { scratchSchema, type Recipe, type ScratchSettings } from '../recipe/recipe.ts';
 import type { RunFiles, RunLog } from '../runs/run-files.ts';
 import { formatCount } from '../terminal/quantities.ts';
-import { PretrainingView } from '../terminal/pretraining-view.ts';
+import { StepsView } from '../terminal/steps-view.ts';
 
 /** Makes the base model of a run, or finds the one made by an earlier process. Resumes what was interrupted. */
 export async function makeBaseModel(
@@ -44,7 +44,7 @@ export async function makeBaseModel(
     exporter: exporterForScratch(tokenizer),
   });
   const title = `Pre-training a model of ${formatCount(policy.description.parameters)} parameters on worked examples`;
-  const view = new PretrainingView(title, clock, reporter.progressTerminal);
+  const view = new StepsView(title, clock, reporter.progressTerminal);
   const shown = reporter.show((size) => view.render(size));
   using _deferred = interruption.defer(
     'Finishing this step, then saving. Press Ctrl-C again to quit at once.',

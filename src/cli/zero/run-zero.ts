@@ -37,7 +37,7 @@ const stopMessage = 'Finishing this step, then saving. Press Ctrl-C again to qui
 
 export async function runZero(
   folder: string,
-  stored: StoredRecipe,
+  stored: StoredRecipe<'train zero' | 'demo'>,
   context: CommandContext,
 ): Promise<ZeroOutcome> {
   const { recipe } = stored;
