@@ -94,11 +94,11 @@ export const cryptarithm = proceduralTask<
     letters: z.int().min(3).max(10),
   },
   levels: [
-    { addends: 2, digits: 3, letters: 5 },
-    { addends: 2, digits: 3, letters: 7 },
-    { addends: 2, digits: 4, letters: 8 },
-    { addends: 2, digits: 5, letters: 9 },
-    { addends: 2, digits: 6, letters: 10 },
+    { addends: 2, digits: 4, letters: 5 },
+    { addends: 2, digits: 4, letters: 6 },
+    { addends: 2, digits: 4, letters: 7 },
+    { addends: 2, digits: 5, letters: 8 },
+    { addends: 2, digits: 6, letters: 9 },
   ],
   draw(random, { addends: count, digits, letters }) {
     const numbers = Array.from({ length: count }, (_, i) => {
