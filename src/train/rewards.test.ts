@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { failed, scored } from '../verify/verdict.ts';
 import { afterGroups, nextProblem, startOfData } from './problem-order.ts';
-import { overlongPenalty, rewardComponents, rewardShape } from './rewards.ts';
+import { overlongPenalty } from '../verify/format/length.ts';
+import { rewardComponents, rewardShape } from './rewards.ts';
 
 describe('overlongPenalty', () => {
   // DAPO, equation 13, with a limit of 20 480 tokens of which 4 096 are the window.

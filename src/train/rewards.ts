@@ -1,18 +1,6 @@
 /** From verdicts to rewards: named components, and the soft penalty for length. */
+import { overlongPenalty, type OverlongOptions } from '../verify/format/length.ts';
 import type { Verdict } from '../verify/verdict.ts';
-
-/** The soft overlong punishment of DAPO (arXiv 2503.14476, equation 13), times `penalty`. */
-export interface OverlongOptions {
-  /** The penalty grows over the last `window` tokens before the limit. */
-  readonly window: number;
-  readonly penalty: number;
-}
-
-/** 0 up to limit − window tokens, then falling linearly to −penalty at the limit. */
-export function overlongPenalty(tokens: number, limit: number, { window, penalty }: OverlongOptions): number {
-  const over = tokens - (limit - window);
-  return over <= 0 ? 0 : -penalty * Math.min(1, over / window);
-}
 
 /** Names of the components of a reward and their weights, in order. */
 export interface RewardShape {
