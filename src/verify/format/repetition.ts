@@ -30,19 +30,22 @@ export function repetition(text: string, options: RepetitionOptions = {}): numbe
   const list = all.length > mostUnits ? all.slice(-mostUnits) : all;
   const total = list.length - size + 1;
   if (total < 1) return 0;
-  // Words as numbers, then runs as numbers of (number of the shorter run, word): linear in n-grams, not in text.
-  const words = numbered(list);
-  let runs = words;
-  for (let length = 2; length <= size; length++) {
+  // Runs as numbers, equal for equal runs: of 1 word, of 2, 4, …, and of `size` as two that overlap.
+  let runs = numbered(list);
+  let length = 1;
+  while (length < size) {
+    const next = Math.min(2 * length, size);
+    const offset = next - length;
     const index = new Map<number, number>();
-    const next: number[] = [];
-    for (let i = 0; i + length <= words.length; i++) {
-      const key = runs[i]! * list.length + words[i + length - 1]!;
+    const pairs: number[] = [];
+    for (let i = 0; i + offset < runs.length; i++) {
+      const key = runs[i]! * list.length + runs[i + offset]!;
       let id = index.get(key);
       if (id === undefined) index.set(key, (id = index.size));
-      next.push(id);
+      pairs.push(id);
     }
-    runs = next;
+    runs = pairs;
+    length = next;
   }
   return 1 - new Set(runs).size / total;
 }
