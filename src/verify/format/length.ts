@@ -124,7 +124,7 @@ function rangeOf(target: LengthTarget): readonly [low: number, high: number] {
 
 function checkTarget(target: LengthTarget): void {
   const [low, high] = rangeOf(target);
-  const numbers = Object.values(target) as number[];
+  const numbers = Object.values<number>(target);
   if (numbers.length === 0 || numbers.some((value) => !Number.isFinite(value) || value < 0) || low > high) {
     throw invalidTarget(JSON.stringify(target), 'numbers of at least 0 with minimum ≤ maximum');
   }

@@ -59,7 +59,7 @@ describe('repetition', () => {
         'rest/json': 1,
         'rest/style/length': 1,
         // Its words are <think>so, so, so, so</think> and <answer>7</answer>: no two pairs are equal.
-        'rest/style/repetition': 1 - 0 / 4,
+        'rest/style/repetition': 1,
       },
     });
     expect(await verify({}, '7', context('7'))).toMatchObject({
