@@ -12,7 +12,7 @@ import { commandLine } from '../command-line.ts';
 import type { ExportFlags } from '../commands/export.ts';
 import { adapterAt } from '../model/adapter-folder.ts';
 import { modelFiles, openModel, openModelFiles } from '../model/open-model.ts';
-import { loraOf } from '../recipe/recipe.ts';
+import { loraOf } from '../../train/model-settings.ts';
 import { runFiles } from '../runs/run-files.ts';
 import { formatCount } from '../terminal/quantities.ts';
 import { baseModelOf, chooseCheckpoint, exists, type NamedRun, runNamed } from './run-checkpoint.ts';

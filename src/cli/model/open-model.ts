@@ -16,7 +16,7 @@ import { openOnnxRuntime } from '../../runtime/onnx/onnx-runtime.ts';
 import { tokenizerFromGguf } from '../../text/gguf-tokenizer.ts';
 import { loadTokenizer } from '../../text/tokenizer-folder.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
-import type { LoraSettings } from '../recipe/recipe.ts';
+import type { LoraSettings } from '../../train/model-settings.ts';
 import { runFiles } from '../runs/run-files.ts';
 import type { Progress, Reporter } from '../terminal/reporter.ts';
 import { adapterAt, baseOf } from './adapter-folder.ts';

@@ -4,44 +4,11 @@
  */
 import { z } from 'zod';
 import { grpoSchema, pretrainSchema } from '../../train/config.ts';
+import { engineSchema, loraField, modelSizeSchema } from '../../train/model-settings.ts';
 import { parseWithSchema } from '../../util/schema.ts';
 
-const atLeastOne = () => z.int().min(1);
-
-export const loraSchema = z.strictObject({
-  rank: atLeastOne().default(16).describe('Rank of the update of each layer.'),
-  alpha: z.number().positive().optional().describe('The update is scaled by alpha / rank. Default 2 × rank.'),
-  targets: z
-    .array(z.string())
-    .min(1)
-    .default(['all-linear'])
-    .describe('Layers to adapt, as in PEFT: all-linear, or some of q_proj, k_proj, v_proj, o_proj, …'),
-  rankStabilised: z.boolean().default(false).describe('Scale by alpha / √rank instead (rsLoRA).'),
-});
-
-export const engineSchema = z.strictObject({
-  threads: atLeastOne().max(1024).optional().describe('Threads that compute. Default: all cores.'),
-  contextLength: z
-    .int()
-    .min(2)
-    .optional()
-    .describe("Longest sequence, prompt and completion together. Default: the model's, at most 32768."),
-  maxSequences: atLeastOne().default(64).describe('Most sequences that decode together.'),
-  microBatchPositions: atLeastOne()
-    .default(2048)
-    .describe('Most positions of a training micro-batch: less needs less memory.'),
-});
-
-/** A model that begins as random numbers. Sizes are those of a Llama decoder over the task's alphabet. */
-export const scratchSchema = z.strictObject({
-  hiddenSize: atLeastOne().default(128).describe('Width of the model.'),
-  layers: atLeastOne().default(4).describe('Number of decoder layers.'),
-  heads: atLeastOne().default(4).describe('Attention heads; divides hiddenSize.'),
-  keyValueHeads: atLeastOne().optional().describe('Heads of keys and values; divides heads. Default: heads.'),
-  intermediateSize: atLeastOne()
-    .optional()
-    .describe('Width of the feed-forward blocks. Default about 8/3 × width.'),
-  contextLength: z.int().min(2).default(512).describe('Longest sequence.'),
+/** A model that begins as random numbers, with what it learns before reinforcement learning. */
+export const scratchSchema = modelSizeSchema.extend({
   pretrain: pretrainSchema
     .prefault({})
     .describe('Pre-training on worked examples, before reinforcement learning.'),
@@ -65,11 +32,6 @@ export const promptField = z
       'of the model. auto: raw for scratch, chat where the model has a template, else r1-zero.',
   );
 
-export const loraField = z
-  .union([z.boolean(), loraSchema])
-  .default(false)
-  .describe('Train low-rank adapters instead of all weights: true, or their settings.');
-
 export const recipeSchema = grpoSchema.extend({
   model: z
     .string()
@@ -86,7 +48,6 @@ export const recipeSchema = grpoSchema.extend({
 });
 
 export type Recipe = z.output<typeof recipeSchema>;
-export type LoraSettings = z.output<typeof loraSchema>;
 export type ScratchSettings = z.output<typeof scratchSchema>;
 
 /** The recipe with defaults filled in. Throws `AhaError` (invalid-configuration). */
@@ -139,10 +100,4 @@ function merge(base: unknown, changes: unknown): unknown {
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** The LoRA settings that the recipe asks for, undefined for full training. */
-export function loraOf(recipe: Pick<Recipe, 'lora'>): LoraSettings | undefined {
-  if (recipe.lora === false) return undefined;
-  return recipe.lora === true ? loraSchema.parse({}) : recipe.lora;
 }

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { sftSchema } from '../../train/sft-config.ts';
 import { parseWithSchema } from '../../util/schema.ts';
-import { engineSchema, loraField, promptField, taskField, taskOptionsField } from './recipe.ts';
+import { engineSchema, loraField } from '../../train/model-settings.ts';
+import { promptField, taskField, taskOptionsField } from './recipe.ts';
 
 /** What every recipe that trains an existing model on examples has. */
 export const trainedModelShape = {

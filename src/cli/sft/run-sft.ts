@@ -7,7 +7,7 @@ import { trainSft } from '../../train/sft.ts';
 import type { CommandContext } from '../command.ts';
 import { type OpenModel, openModel } from '../model/open-model.ts';
 import { chooseForm, codecFor } from '../model/prompt-form.ts';
-import { loraOf } from '../recipe/recipe.ts';
+import { loraOf } from '../../train/model-settings.ts';
 import type { SftRecipe } from '../recipe/sft-recipe.ts';
 import { type StoredRecipe, writeStoredRecipe } from '../runs/run-files.ts';
 import { formatCount } from '../terminal/quantities.ts';
