@@ -12,6 +12,7 @@ import { checkTask, type CheckOptions } from './check.ts';
 import { countdownSchema, countdownTask } from './countdown.ts';
 import { describedTask, rowsTask } from './file-task.ts';
 import { gsm8kSchema, gsm8kTask } from './gsm8k.ts';
+import { mathTask, mathTaskSchema } from './math.ts';
 import { moduleTask } from './module-task.ts';
 import { proceduralTasks } from './procedural/procedural-tasks.ts';
 import type { Task, TaskOptions } from './task.ts';
@@ -37,6 +38,12 @@ export const builtInTasks: Readonly<Record<string, BuiltInTask>> = Object.fromEn
       'Grade school word problems from a file, judged by the final number.',
       gsm8kSchema,
       gsm8kTask,
+    ),
+    builtIn(
+      'math',
+      'Competition mathematics in the format of MATH from files, judged by the final answer.',
+      mathTaskSchema,
+      mathTask,
     ),
     ...proceduralTasks,
   ].map((task) => [task.name, task]),
