@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { evaluateCommand } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
 import { sampleCommand } from './commands/sample.ts';
 import { scoreCommand } from './commands/score.ts';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     demoCommand(),
     trainCommand(),
     sampleCommand(),
+    evaluateCommand(),
     scoreCommand(),
     exportCommand(),
     doctorCommand(),

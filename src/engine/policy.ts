@@ -127,8 +127,8 @@ export interface Completion {
 export interface SampleOptions {
   /** Called as tokens are drawn, in order within a completion. */
   readonly onToken?: (token: { request: number; completion: number; token: number; logprob: number }) => void;
-  /** Called when a completion ends. */
-  readonly onCompletion?: (completion: { request: number; completion: number }) => void;
+  /** Called when a completion ends, with what was drawn: long work is saved as it comes. */
+  readonly onCompletion?: (completion: { request: number; completion: number; drawn: Completion }) => void;
   readonly signal?: AbortSignal;
 }
 

@@ -236,10 +236,10 @@ export class Sampler implements Disposable {
 
   /** Takes what the step drew; hands out the completions that ended and closes the gaps they leave. */
   #collect(active: Sequence[], cache: KeyValueCache, results: Completion[][], options: SampleOptions): void {
-    const { token: drawn, logprob: logprobs } = this.#rows!.data();
+    const { token: tokens, logprob: logprobs } = this.#rows!.data();
     for (let slot = active.length - 1; slot >= 0; slot--) {
       const sequence = active[slot]!;
-      const token = Number(drawn[slot]);
+      const token = Number(tokens[slot]);
       const logprob = logprobs[slot]!;
       if (!Number.isFinite(logprob)) throw notFinite(logprob);
       sequence.tokens.push(token);
@@ -250,13 +250,14 @@ export class Sampler implements Disposable {
       options.onToken?.({ request: at, completion: sequence.completion, token, logprob });
       const stopped = sequence.stopTokens.has(token) || sequence.watcher?.push(token) === true;
       if (!stopped && sequence.tokens.length < sequence.limit) continue;
-      results[at]![sequence.completion] = {
+      const drawn: Completion = {
         tokens: Int32Array.from(sequence.tokens),
         logprobs: Float32Array.from(sequence.logprobs),
         finish: stopped ? 'stop' : 'length',
         truncatedDistribution: truncates(this.#draw(sequence.request)),
       };
-      options.onCompletion?.({ request: at, completion: sequence.completion });
+      results[at]![sequence.completion] = drawn;
+      options.onCompletion?.({ request: at, completion: sequence.completion, drawn });
       const last = active.pop()!;
       if (last !== sequence) {
         active[slot] = last;

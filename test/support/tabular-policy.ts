@@ -153,7 +153,7 @@ export class TabularPolicy implements Policy {
         const completion = this.#complete(request, stream, (token, logprob) => {
           options.onToken?.({ request: r, completion: c, token, logprob });
         });
-        options.onCompletion?.({ request: r, completion: c });
+        options.onCompletion?.({ request: r, completion: c, drawn: completion });
         return completion;
       }),
     );
