@@ -8,14 +8,13 @@ import type { CommandContext } from '../command.ts';
 import type { EvaluateFlags } from '../commands/evaluate.ts';
 import { openModel } from '../model/open-model.ts';
 import { chooseForm, codecFor } from '../model/prompt-form.ts';
-import type { Recipe } from '../recipe/recipe.ts';
-import { readStoredRecipe } from '../runs/run-files.ts';
+import { type Lineage, lineageOf } from './lineage.ts';
 
 export interface OpenResponder extends AsyncDisposable {
   readonly responder: Responder;
   readonly form: PromptForm;
   /** Of the run that made the model, if one did. */
-  readonly recipe: Recipe | undefined;
+  readonly lineage: Lineage | undefined;
 }
 
 export async function openResponder(
@@ -23,7 +22,7 @@ export async function openResponder(
   flags: EvaluateFlags,
   { reporter, interruption }: CommandContext,
 ): Promise<OpenResponder> {
-  const recipe = (await readStoredRecipe(name))?.recipe;
+  const lineage = await lineageOf(name);
   const model = await openModel(name, {
     reporter,
     engine: { threads: flags.threads },
@@ -31,8 +30,7 @@ export async function openResponder(
   });
   try {
     const tokenizer = model.tokenizer();
-    const scratch = recipe?.model === 'scratch' && recipe.prompt === 'auto';
-    const form = flags.prompt === 'auto' && scratch ? 'raw' : await chooseForm(flags.prompt, name, tokenizer);
+    const form = await chooseForm(flags.prompt, name, tokenizer);
     const progress = reporter.progress({
       label: `Reading ${model.source} for its hash`,
       unit: 'bytes',
@@ -49,15 +47,16 @@ export async function openResponder(
     } finally {
       progress.finish();
     }
+    const variables = lineage?.templateVariables ?? {};
     return {
       responder: policyResponder({
-        name: recipe === undefined ? model.source : join(name),
+        name: lineage === undefined ? model.source : join(name),
         policy: model.policy,
-        codec: codecFor(tokenizer, form, model.source),
-        identity: { weights, form },
+        codec: codecFor(tokenizer, form, model.source, [], variables),
+        identity: { weights, form, ...(form === 'chat' ? { templateVariables: variables } : {}) },
       }),
       form,
-      recipe,
+      lineage,
       [Symbol.asyncDispose]: async () => model[Symbol.asyncDispose](),
     };
   } catch (error) {

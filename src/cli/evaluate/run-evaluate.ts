@@ -15,7 +15,7 @@ import { lockRun } from '../../train/run-lock.ts';
 import { streamKey } from '../../util/random.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import type { EvaluateFlags } from '../commands/evaluate.ts';
-import type { Recipe } from '../recipe/recipe.ts';
+import type { Lineage } from './lineage.ts';
 import { comparisonLines, reportLines } from './summary.ts';
 import { openResponder } from './open-responder.ts';
 import { loadTasks, taskShares } from './tasks.ts';
@@ -74,21 +74,21 @@ async function evaluated(
     });
   }
   await using source = await openResponder(name, flags as EvaluateFlags, context);
-  return await answerAndJudge(source.responder, source.form, source.recipe, flags as EvaluateFlags, context);
+  return await answerAndJudge(source.responder, source.form, source.lineage, flags as EvaluateFlags, context);
 }
 
 async function answerAndJudge(
   responder: Responder,
   form: PromptForm,
-  recipe: Recipe | undefined,
+  lineage: Lineage | undefined,
   flags: EvaluateFlags,
   context: CommandContext,
 ): Promise<Finished | EvaluationOutcome> {
   const { reporter, interruption, clock } = context;
-  const tasks = await loadTasks(flags, recipe);
+  const tasks = await loadTasks(flags, lineage);
   for (const { task } of tasks) for (const note of task.notes) reporter.note(printable(note));
   const shares = taskShares(tasks, form, flags);
-  const settings = settingsOf(flags, recipe, form);
+  const settings = settingsOf(flags, lineage, form);
   const folder =
     flags.output ??
     join('runs', 'evaluations', folderName(responder, { form, shares: tasks, settings, flags }));
@@ -106,7 +106,7 @@ async function answerAndJudge(
       settings,
       seed: flags.seed,
       folder,
-      training: await trainingTexts(flags.trainingData ?? [], recipe),
+      training: await trainingTexts(flags.trainingData ?? [], lineage),
       signal: interruption.signal,
       clock,
       onProgress: ({ done, total }) => {
@@ -130,14 +130,14 @@ async function answerAndJudge(
 }
 
 /** Several samples are drawn as the run did, or as DeepSeek-R1 was evaluated (temperature 0.6, top-p 0.95). */
-function settingsOf(flags: EvaluateFlags, recipe: Recipe | undefined, form: PromptForm): ResponseSettings {
-  const ownForm = recipe !== undefined || form === 'raw';
+function settingsOf(flags: EvaluateFlags, lineage: Lineage | undefined, form: PromptForm): ResponseSettings {
+  const ownForm = lineage?.temperature !== undefined || form === 'raw';
   const temperature =
-    flags.temperature ?? (flags.samples === 1 ? 0 : ownForm ? (recipe?.sampling.temperature ?? 1) : 0.6);
+    flags.temperature ?? (flags.samples === 1 ? 0 : ownForm ? (lineage?.temperature ?? 1) : 0.6);
   const topP =
     flags.topP ?? (flags.samples > 1 && !ownForm && flags.temperature === undefined ? 0.95 : undefined);
   return {
-    maxTokens: flags.maxTokens ?? recipe?.maxCompletionTokens ?? 1024,
+    maxTokens: flags.maxTokens ?? lineage?.maxTokens ?? 1024,
     temperature,
     ...(topP === undefined || topP === 1 ? {} : { topP }),
   };

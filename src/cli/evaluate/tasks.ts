@@ -9,7 +9,7 @@ import type { Task } from '../../task/task.ts';
 import { divide } from '../terminal/bar.ts';
 import type { EvaluateFlags } from '../commands/evaluate.ts';
 import { parseSetting, setAt, type ConfigValue } from '../recipe/config-file.ts';
-import type { Recipe } from '../recipe/recipe.ts';
+import type { Lineage } from './lineage.ts';
 
 export interface NamedTask {
   readonly task: Task;
@@ -22,8 +22,8 @@ export interface NamedTask {
  * Loads and checks the tasks. For a model that a run has made, the task of the run stands in when none is named, and
  * the options of the run hold for its task unless others are set.
  */
-export async function loadTasks(flags: EvaluateFlags, recipe: Recipe | undefined): Promise<NamedTask[]> {
-  const names = flags.task ?? (recipe === undefined ? [] : [recipe.task]);
+export async function loadTasks(flags: EvaluateFlags, lineage: Lineage | undefined): Promise<NamedTask[]> {
+  const names = flags.task ?? (lineage?.task === undefined ? [] : [lineage.task]);
   if (names.length === 0) {
     throw new AhaError({
       code: 'task-missing',
@@ -38,9 +38,9 @@ export async function loadTasks(flags: EvaluateFlags, recipe: Recipe | undefined
   return Promise.all(
     names.map(async (name, index) => {
       const own = settings.get(name) ?? {};
-      const ofRun = recipe?.task === name && Object.keys(own).length === 0;
-      const options = ofRun ? recipe.taskOptions : own;
-      const seed = recipe?.seed;
+      const ofRun = lineage?.task === name && Object.keys(own).length === 0;
+      const options = ofRun ? lineage.taskOptions : own;
+      const seed = lineage?.seed;
       const task = await loadTask(name, { options, ...(seed === undefined ? {} : { seed }) });
       return { task, count: counts[index]!, details: { options, ...(await fileHash(name)) } };
     }),

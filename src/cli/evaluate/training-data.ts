@@ -2,31 +2,40 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { AhaError } from '../../errors.ts';
 import type { TrainingTexts } from '../../evaluate/contamination.ts';
 import { loadTask } from '../../task/load.ts';
 import type { Task } from '../../task/task.ts';
 import { storageError } from '../../util/files.ts';
-import type { Recipe } from '../recipe/recipe.ts';
+import type { Lineage } from './lineage.ts';
 
 /** Training problems of a run that are looked at: more would take longer than the evaluation. */
 const mostOfRun = 100_000;
 
-/** undefined when nothing is known. */
+/** undefined when nothing is known. Files that are named must be there; those of a run may be gone by now. */
 export async function trainingTexts(
-  files: readonly string[],
-  recipe: Recipe | undefined,
+  named: readonly string[],
+  lineage: Lineage | undefined,
 ): Promise<TrainingTexts | undefined> {
-  if (files.length === 0 && recipe === undefined) return undefined;
-  for (const file of files) {
+  for (const file of named) {
     // Said now, not after hours of sampling.
     await stat(file).catch((error: unknown) => {
       throw storageError(`Could not read the training data ${file}`, error);
     });
+    if (!isText(file)) throw notText(file);
   }
+  const ofRun: string[] = [];
+  for (const file of lineage?.data ?? []) if (isText(file) && (await isFile(file))) ofRun.push(file);
+  const files = [...new Set([...named, ...ofRun])];
   const task =
-    recipe === undefined
+    lineage?.task === undefined || lineage.drawnProblems === 0
       ? undefined
-      : await loadTask(recipe.task, { options: recipe.taskOptions, seed: recipe.seed, check: false });
+      : await loadTask(lineage.task, {
+          options: lineage.taskOptions,
+          seed: lineage.seed,
+          check: false,
+        });
+  if (files.length === 0 && task === undefined) return undefined;
   return {
     sources: [
       ...files,
@@ -34,11 +43,31 @@ export async function trainingTexts(
     ],
     async *texts() {
       for (const file of files) yield* textsOfFile(file);
-      if (task !== undefined && recipe !== undefined) {
-        yield* problemsOfRun(task, recipe.steps * recipe.problemsPerStep);
-      }
+      if (task !== undefined) yield* problemsOfRun(task, lineage?.drawnProblems ?? 0);
     },
   };
+}
+
+function isText(file: string): boolean {
+  return !/\.(?:parquet|gz|zst|zip|arrow|bin)$/i.test(file);
+}
+
+async function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+}
+
+function notText(file: string): AhaError {
+  return new AhaError({
+    code: 'training-data-not-text',
+    boundary: 'configuration',
+    what: `The training data ${file} cannot be compared`,
+    found: 'a packed or binary file',
+    expected: 'JSON lines or text',
+    fix: 'Write it as JSON lines first.',
+  });
 }
 
 /** The strings of each row of JSON lines; any other text line by line. */

@@ -39,6 +39,7 @@ export function codecFor(
   form: PromptForm,
   source: string,
   stopStrings: readonly string[] = [],
+  templateVariables: Readonly<Record<string, unknown>> = {},
 ): PromptCodec {
   if (form !== 'chat') {
     // A base model that has answered goes on with a question of its own.
@@ -54,5 +55,5 @@ export function codecFor(
       fix: 'Put problems to it as plain text: --prompt r1-zero for a base model, --prompt raw for one that was trained on raw prompts.',
     });
   }
-  return createPromptCodec(tokenizer, { template, stopStrings });
+  return createPromptCodec(tokenizer, { template, templateVariables, stopStrings });
 }
