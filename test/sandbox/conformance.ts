@@ -44,7 +44,23 @@ const script: Samples = {
   severalEntry: 'main.js',
 };
 
+const python: Samples = {
+  file: 'main.py',
+  hello: 'print("hello, wörld")',
+  upper: 'import sys; print(sys.stdin.read().upper())',
+  arguments: 'import sys; print(",".join(sys.argv[1:]))',
+  exit: 'import sys; print("out"); print("err", file=sys.stderr); sys.exit(3)',
+  fail: 'raise ValueError("boom")',
+  endless: 'while True: pass',
+  flood: 'while True: print("x" * 1000)',
+  broken: 'def f(:',
+  memory: 'all = []\nwhile True: all.append(bytearray(1000000))',
+  several: { 'main.py': 'from lib.a import value\nprint(value)', 'lib/a.py': 'value = 42' },
+  severalEntry: 'main.py',
+};
+
 export const samples: Partial<Record<Language, Samples>> = {
+  python,
   javascript: script,
   typescript: {
     ...script,

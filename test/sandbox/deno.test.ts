@@ -2,4 +2,4 @@
 import { openDenoSandbox } from '../../src/sandbox/deno/deno-sandbox.ts';
 import { conformance } from './conformance.ts';
 
-conformance('Deno', openDenoSandbox, ['typescript', 'javascript']);
+conformance('Deno', openDenoSandbox, ['typescript', 'javascript', 'python']);

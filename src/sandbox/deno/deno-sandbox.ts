@@ -1,6 +1,7 @@
 /**
  * The default tier, from npm alone: TypeScript and JavaScript in Deno without any permission. Each program has a
- * process of its own, started ahead of time and used once.
+ * process of its own, started ahead of time and used once. Python runs as Pyodide in such a process, which is kept
+ * and put back to its beginning before each program (`python-host.ts`).
  *
  * TypeScript is stripped of its types, not checked.
  */
@@ -16,6 +17,7 @@ import type { Language, Program, ProgramInput, RunOptions, RunResult, Sandbox } 
 import { supervise } from '../supervise.ts';
 import { usageOf } from '../usage.ts';
 import { denoBinary } from './binary.ts';
+import { PythonPool } from './python-pool.ts';
 import { denoCommand, denoEnvironment, denoScript } from './deno-command.ts';
 
 export interface DenoSandboxOptions {
@@ -32,7 +34,11 @@ export async function openDenoSandbox(options: DenoSandboxOptions = {}): Promise
 
 class DenoSandbox implements Sandbox {
   readonly name = 'deno';
-  readonly languages: ReadonlySet<Language | 'command'> = new Set<Language>(['typescript', 'javascript']);
+  readonly languages: ReadonlySet<Language | 'command'> = new Set<Language>([
+    'typescript',
+    'javascript',
+    'python',
+  ]);
   readonly #binary: string;
   /** Where the processes start: empty, and they can neither read nor write it. */
   readonly #folder: string;
@@ -40,11 +46,13 @@ class DenoSandbox implements Sandbox {
   /** Started, waiting for their one program; by the V8 flags they were started with. */
   readonly #warm = new Map<string, Promise<Child>[]>();
   readonly #running = new Set<Child>();
+  readonly #python: PythonPool;
   readonly #closing = new AbortController();
 
   constructor(binary: string, folder: string, concurrency: number) {
     this.#binary = binary;
     this.#folder = folder;
+    this.#python = new PythonPool(binary, folder);
     this.#queue = new Queue(concurrency);
     // Everything that waits or runs listens.
     setMaxListeners(0, this.#closing.signal);
@@ -58,6 +66,9 @@ class DenoSandbox implements Sandbox {
         ? this.#closing.signal
         : AbortSignal.any([this.#closing.signal, options.signal]);
     return this.#queue.run(async () => {
+      if (prepared.language === 'python') {
+        return this.#python.use(async (python) => python.run(prepared, input.stdin ?? '', limits, signal));
+      }
       const flags = heapFlags(limits.memoryBytes);
       const words = (prepared as PreparedProgram).arguments;
       // Arguments are given when a process starts, so one that has been started cannot be used.
@@ -90,7 +101,7 @@ class DenoSandbox implements Sandbox {
       ...warm.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
     ];
     for (const child of children) killTree(child);
-    await Promise.all(children.map(closed));
+    await Promise.all([...children.map(closed), this.#python.close()]);
     await rm(this.#folder, { recursive: true, force: true });
   }
 
