@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { AhaError, describeError } from '../errors.ts';
 import { storageError } from '../util/files.ts';
 import { defineTask, isTask, type Task, type TaskDefinition } from './task.ts';
+import { provideOwnPackage } from './own-package.ts';
 import type { Problem } from './problem.ts';
 
 /** Milliseconds that a module may take to load. */
@@ -23,6 +24,7 @@ export async function moduleTask(path: string, options: Readonly<Record<string, 
   } catch (error) {
     throw storageError(`Could not read task file ${path}`, error);
   }
+  provideOwnPackage();
   const load = async () => {
     const module = (await import(pathToFileURL(file).href)) as { readonly default?: unknown };
     let exported = unwrapDefault(module.default);

@@ -275,10 +275,13 @@ export function describeEvaluation(metrics: EvaluationMetrics): string {
 
 function metricCells(metrics: StepMetrics, colors: Colors): string[] {
   const cell = (label: string, value: string) => `${colors.dim(label)} ${value}`;
+  const ratios = `${formatNumber(metrics.ratioMin)} to ${formatNumber(metrics.ratioMax)}`;
   return [
+    cell('spread', formatNumber(metrics.rewardStd)),
     cell('entropy', formatNumber(metrics.entropy)),
     ...(metrics.kl === null ? [] : [cell('KL', formatNumber(metrics.kl))]),
     cell('clipped', formatShare(metrics.clipShare)),
+    cell('ratio', ratios),
     cell('gradient', formatNumber(metrics.gradientNorm)),
     cell('no variance', formatShare(metrics.zeroVarianceShare, 0)),
     cell('truncated', formatShare(metrics.truncatedShare, 0)),

@@ -1,0 +1,101 @@
+/** What README.md and the folders beside it promise, held against the program. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { createProgram } from '../../src/cli/program.ts';
+import { readConfigFile } from '../../src/cli/recipe/config-file.ts';
+import { deriveDefaults, parseRecipe } from '../../src/cli/recipe/recipe.ts';
+import { builtInTasks, loadTask } from '../../src/task/load.ts';
+import { checkCurriculum } from '../../src/task/curriculum.ts';
+import { aha } from './aha.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const recipes = (await readdir(join(root, 'recipes'))).filter((name) => name.endsWith('.yaml'));
+const readme = await readFile(join(root, 'README.md'), 'utf8');
+
+/** The recipes of `aha train zero`: those of other commands say so in their first lines. */
+const zeroRecipes: string[] = [];
+for (const name of recipes) {
+  const text = await readFile(join(root, 'recipes', name), 'utf8');
+  if (text.includes('aha train zero')) zeroRecipes.push(name);
+}
+
+describe('recipes', () => {
+  it('are there', () => {
+    expect(zeroRecipes).toEqual(
+      expect.arrayContaining(['arithmetic-scratch.yaml', 'countdown-lora.yaml', 'gsm8k-lora.yaml']),
+    );
+  });
+
+  it.each(zeroRecipes)('%s states command, cost and what to expect, and can be used', async (name) => {
+    const path = join(root, 'recipes', name);
+    const text = await readFile(path, 'utf8');
+    for (const part of [`recipes/${name}`, '# Cost ', '# Expect ', '# Measured '])
+      expect(text).toContain(part);
+    const recipe = parseRecipe(deriveDefaults(await readConfigFile(path)), path);
+    // GSM8K comes from a file that is not here.
+    if (recipe.task === 'gsm8k') return;
+    const task = await loadTask(recipe.task, { options: recipe.taskOptions });
+    checkCurriculum(recipe.curriculum, task.levels);
+  });
+});
+
+describe('README.md', () => {
+  it('shows the task in examples/reverse.mjs, which runs wherever it lies', async () => {
+    const example = await readFile(join(root, 'examples', 'reverse.mjs'), 'utf8');
+    expect(readme).toContain('```js\n' + example + '```');
+    const args = ['train', 'zero', 'scratch', '--task', join(root, 'examples', 'reverse.mjs')];
+    // Loaded and checked; what it lacks is only an alphabet for a model from scratch.
+    expect((await aha(args)).stderr).toContain('does not say which characters it uses');
+  });
+
+  it('names only commands and flags that exist', () => {
+    const program = createProgram();
+    const lines = [...readme.matchAll(/```sh\n([^`]*)```/g)]
+      .flatMap(([, block]) => block!.split('\n'))
+      .filter((line) => line.startsWith('aha '))
+      .map((line) => line.replace(/\s+#.*$/, ''));
+    expect(lines.length).toBeGreaterThan(10);
+    for (const line of lines) {
+      const words = line.match(/"[^"]*"|\S+/g)!.slice(1);
+      let command = program;
+      for (const word of words) {
+        const next = command.commands.find((candidate) => candidate.name() === word);
+        if (next === undefined) break;
+        command = next;
+      }
+      expect(command, line).not.toBe(program);
+      for (const flag of words.filter((word) => word.startsWith('-'))) {
+        const known = command.options.some(({ long, short }) => long === flag || short === flag);
+        expect(known, `${flag} in: ${line}`).toBe(true);
+      }
+    }
+  });
+
+  it('names only built-in tasks that exist', () => {
+    for (const [, name] of readme.matchAll(/--task ([a-z0-9-]+)(?=\s|$)/g)) {
+      expect(Object.keys(builtInTasks)).toContain(name);
+    }
+  });
+});
+
+it('every command has --help with examples', async () => {
+  const names = createProgram().commands.flatMap((command) =>
+    command.commands.length > 0
+      ? command.commands.map((child) => [command.name(), child.name()])
+      : [[command.name()]],
+  );
+  for (const words of names) {
+    const command = words.reduce(
+      (parent, word) => parent.commands.find((candidate) => candidate.name() === word)!,
+      createProgram(),
+    );
+    let help = '';
+    command.configureOutput({ writeOut: (text) => (help += text) });
+    command.outputHelp();
+    expect(help, words.join(' ')).toContain('Examples:\n');
+    expect(help, words.join(' ')).toContain(`$ aha ${words.join(' ')}`);
+    expect(help).toContain('--json');
+  }
+});
