@@ -95,6 +95,7 @@ export function explainLoadError(path: string, error: unknown): AhaError {
     ...base,
     code: code === 'ERR_MODULE_NOT_FOUND' ? 'task-import-missing' : 'task-load-failed',
     what: `Task file ${path} could not be loaded`,
+    fix: `Mend it: node ${path} shows the line.`,
   });
 }
 
