@@ -3,7 +3,7 @@ import { defineTask } from 'aha';
 export default defineTask({
   name: 'reverse',
   prompts: (random, level) => {
-    const letters = Array.from({ length: 2 + level }, () => random.pick([...'abcdefgh']));
+    const letters = Array.from({ length: 2 + level }, () => random.pick('abcdefgh'.split('')));
     return { prompt: `Reverse the word ${letters.join('')}.`, answer: letters.toReversed().join('') };
   },
   levels: 4,

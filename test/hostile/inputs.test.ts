@@ -79,7 +79,10 @@ describe('checkpoints and tokenizers', () => {
   it.each<[string, (folder: string) => Promise<void>, RegExp]>([
     [
       'an empty folder',
-      async (folder) => rm(folder, { recursive: true }).then(() => mkdir(folder).then()),
+      async (folder) => {
+        await rm(folder, { recursive: true });
+        await mkdir(folder);
+      },
       /^checkpoint-not-found$/,
     ],
     ['no weights', async (folder) => rm(join(folder, 'model.safetensors')), /./],
@@ -172,7 +175,7 @@ describe('checkpoints and tokenizers', () => {
       environment: {},
       clock: new FakeClock(),
     });
-    await refusal(async () => openModel(path, { reporter }));
+    expect((await refusal(async () => openModel(path, { reporter }))).boundary).toBe('model');
   });
 });
 
@@ -221,7 +224,7 @@ describe('task files', () => {
   ])('%s: %s', async (extension, _name, text) => {
     const path = join(root, `task-${next++}.${extension}`);
     await writeFile(path, text);
-    await refusal(async () => loadTask(path));
+    expect((await refusal(async () => loadTask(path))).boundary).toMatch(/^(task|data)$/);
   });
 
   it.each<[string, Record<string, unknown>]>([
@@ -235,7 +238,7 @@ describe('task files', () => {
     ['gsm8k', { train: '/nowhere/gsm8k.jsonl' }],
     ['arithmetics', {}],
   ])('%s with %j', async (name, options) => {
-    await refusal(async () => loadTask(name, { options }));
+    expect((await refusal(async () => loadTask(name, { options }))).code).toMatch(/^[a-z0-9-]+$/);
   });
 });
 
