@@ -1,9 +1,10 @@
 /** What every sandbox promises, as tests over one. Each tier's test file calls it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Language, Sandbox } from '../../src/sandbox/sandbox.ts';
+import { nativeSamples } from './native-samples.ts';
 
 /** The same small programs in each language. Python, Node.js and the native languages add theirs. */
-interface Samples {
+export interface Samples {
   readonly file: string;
   readonly hello: string;
   /** Prints its standard input in upper case. */
@@ -60,6 +61,7 @@ const python: Samples = {
 };
 
 export const samples: Partial<Record<Language, Samples>> = {
+  ...nativeSamples,
   python,
   javascript: script,
   typescript: {

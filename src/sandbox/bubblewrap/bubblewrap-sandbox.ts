@@ -21,7 +21,8 @@ import {
 import type { View } from './arguments.ts';
 import { controlGroupVersion, createControlGroup } from './control-group.ts';
 import { Session, type Job, type Stage } from './session.ts';
-import { baseEnvironment, find, findToolchains, type Toolchain } from './toolchains.ts';
+import { findToolchains } from './find-toolchains.ts';
+import { baseEnvironment, find, type Toolchain } from './toolchains.ts';
 import { unusedUser } from './user.ts';
 
 export interface BubblewrapOptions {
@@ -102,10 +103,11 @@ class BubblewrapSandbox implements Sandbox {
   async run(program: Program, input: ProgramInput = {}, options: RunOptions = {}): Promise<RunResult> {
     const prepared = prepareProgram(program, this.languages, this.name);
     const limits = resolveLimits(options.limits);
-    const stages = this.#stages(prepared, limits);
     const { signal } = options;
-    const job: Job = { files: prepared.files, stages, stdin: input.stdin ?? '', signal };
-    return this.#queue.run(async () => this.#run(job), signal);
+    return this.#queue.run(async () => {
+      const stages = await this.#stages(prepared, limits);
+      return this.#run({ files: prepared.files, stages, stdin: input.stdin ?? '', signal });
+    }, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -162,7 +164,7 @@ class BubblewrapSandbox implements Sandbox {
     });
   }
 
-  #stages(prepared: PreparedProgram | PreparedCommand, limits: Limits): Stage[] {
+  async #stages(prepared: PreparedProgram | PreparedCommand, limits: Limits): Promise<Stage[]> {
     const stage = (
       name: Stage['name'],
       command: readonly string[],
@@ -185,7 +187,7 @@ class BubblewrapSandbox implements Sandbox {
     }
     const toolchain = this.#parts.toolchains.find(({ language }) => language === prepared.language)!;
     const { environment } = toolchain;
-    const { compile, run, reserves } = toolchain.recipe(prepared, limits);
+    const { compile, run, reserves } = await toolchain.recipe(prepared, limits);
     const stages = [stage('run', run, { limits, environment, reserves })];
     if (compile !== undefined) {
       stages.unshift(stage('compile', compile, { limits: this.#compileLimits, environment, reserves: true }));

@@ -20,10 +20,10 @@
 export const initScript = String.raw`
 use strict; no warnings;
 my %nr = do { my $m = (split /\0/, $ARGV[0])[0]; $m eq 'x64'
-  ? (mount => 165, prctl => 157, wait4 => 61, setitimer => 38, prlimit => 302, setsid => 112, capset => 126,
-     setresuid => 117, setresgid => 119, setgroups => 116, openat => 257)
-  : (mount => 40, prctl => 167, wait4 => 260, setitimer => 103, prlimit => 261, setsid => 157, capset => 91,
-     setresuid => 147, setresgid => 149, setgroups => 159, openat => 56) };
+  ? (close => 3, mount => 165, prctl => 157, wait4 => 61, setitimer => 38, prlimit => 302, setsid => 112, capset => 126,
+     setresuid => 117, setresgid => 119, setgroups => 116)
+  : (close => 57, mount => 40, prctl => 167, wait4 => 260, setitimer => 103, prlimit => 261, setsid => 157, capset => 91,
+     setresuid => 147, setresgid => 149, setgroups => 159) };
 my ($machine, $uid, $home) = @ARGV;
 $0 = 'init';
 open(my $in, '<&=', 3) or exit 70;
@@ -34,6 +34,8 @@ fcntl($_, 2, 1) for ($in, $out, $cout, $cerr);
 sub say_ { syswrite($out, "$_[0]\n") }
 sub fail { say_("failed $_[0]: $!"); exit 70 }
 syscall($nr{prctl}, 4, 0, 0, 0, 0) == 0 or fail('prctl');
+# Whatever the host process had inherited without knowing; close_range(2), or one by one before Linux 5.9.
+syscall(436, 7, 0xffffffff, 0) == 0 or do { syscall($nr{close}, $_) for 7 .. 65535 };
 say_('ready');
 
 my $buffer = '';

@@ -10,6 +10,7 @@ import { AhaError } from '../../errors.ts';
 import { systemClock } from '../../util/clock.ts';
 import { Capture } from '../capture.ts';
 import type { LimitName, Limits, RunResult } from '../sandbox.ts';
+import { signalName } from '../signals.ts';
 import { bubblewrapArguments, buildFolder, type View } from './arguments.ts';
 import { initScript } from './init-script.ts';
 import { seccompFilter } from './seccomp.ts';
@@ -303,12 +304,6 @@ function readLines(stream: Readable, take: (line: string) => void): void {
     rest = lines.pop() ?? '';
     for (const line of lines) take(line);
   });
-}
-
-function signalName(number: number): string | null {
-  if (number === 0) return null;
-  const entry = Object.entries(constants.signals).find(([, value]) => value === number);
-  return entry?.[0] ?? `signal ${number}`;
 }
 
 function limitOfSignal(signal: string | null): LimitName | null {

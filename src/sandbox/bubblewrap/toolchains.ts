@@ -26,22 +26,12 @@ export interface Toolchain {
   readonly folders: readonly string[];
   /** Variables for compiling and running. */
   readonly environment: Readonly<Record<string, string>>;
-  recipe(program: PreparedProgram, limits: Limits): Recipe;
+  recipe(program: PreparedProgram, limits: Limits): Recipe | Promise<Recipe>;
 }
 
-type Finder = (path: string) => Promise<Toolchain | readonly Toolchain[] | undefined>;
+export type Finder = (path: string) => Promise<Toolchain | readonly Toolchain[] | undefined>;
 
-/** `path` is the value of PATH to search. */
-export async function findToolchains(
-  path: string = process.env['PATH'] ?? '',
-): Promise<readonly Toolchain[]> {
-  const found = await Promise.all(
-    [findPython, findNode, findC, findRust, findJava].map(async (one) => one(path)),
-  );
-  return found.flatMap((one) => one ?? []);
-}
-
-const findPython: Finder = async (path) => {
+export const findPython: Finder = async (path) => {
   const python = find(['python3', 'python'], path);
   if (python === undefined) return undefined;
   const script =
@@ -64,7 +54,7 @@ const findPython: Finder = async (path) => {
   };
 };
 
-const findNode: Finder = async (path) => {
+export const findNode: Finder = async (path) => {
   const node = find(['node'], path) ?? process.execPath;
   const real = realpathSync(node);
   const version = await ask(real, ['--version']);
@@ -86,7 +76,7 @@ const findNode: Finder = async (path) => {
   }));
 };
 
-const findC: Finder = async (path) => {
+export const findC: Finder = async (path) => {
   const one = async (
     language: 'c' | 'cpp',
     names: readonly string[],
@@ -133,7 +123,7 @@ const findC: Finder = async (path) => {
   return found.filter((toolchain) => toolchain !== undefined);
 };
 
-const findRust: Finder = async (path) => {
+export const findRust: Finder = async (path) => {
   const rustc = find(['rustc'], path);
   if (rustc === undefined || find(['cc', 'gcc', 'clang'], path) === undefined) return undefined;
   // Without rustup, which would want its settings.
@@ -162,7 +152,7 @@ const findRust: Finder = async (path) => {
   };
 };
 
-const findJava: Finder = async (path) => {
+export const findJava: Finder = async (path) => {
   const javac = find(['javac'], path);
   if (javac === undefined) return undefined;
   const folder = dirname(dirname(realpathSync(javac)));
@@ -231,23 +221,24 @@ export async function ask(
   program: string,
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  timeout = 30_000,
 ): Promise<string | undefined> {
   return new Promise((answer) => {
     const env = { ...process.env, ...environment };
-    execFile(program, words, { timeout: 30_000, env, cwd: '/' }, (error, stdout, stderr) => {
+    execFile(program, words, { timeout, env, cwd: '/', maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
       answer(error === null ? stdout || stderr : undefined);
     });
   });
 }
 
 /** Never the whole system, a home folder, or a folder with homes in it, for the sake of a tool that lies there. */
-function mayBeShown(folder: string): boolean {
+export function mayBeShown(folder: string): boolean {
   const own = homedir();
   return folder !== '/' && folder !== own && !own.startsWith(`${folder}${sep}`) && folder !== '/etc';
 }
 
 /** Without those that every sandbox sees anyway. */
-function outside(folders: readonly string[]): string[] {
+export function outside(folders: readonly string[]): string[] {
   return [...new Set(folders)].filter((folder) => folder !== '/usr' && !folder.startsWith('/usr/'));
 }
 
