@@ -13,9 +13,12 @@ import { countdownSchema, countdownTask } from './countdown.ts';
 import { describedTask, rowsTask } from './file-task.ts';
 import { gsm8kSchema, gsm8kTask } from './gsm8k.ts';
 import { mathTask, mathTaskSchema } from './math.ts';
+import { humanEvalSchema, humanEvalTask } from './humaneval.ts';
+import { mbppSchema, mbppTask } from './mbpp.ts';
 import { moduleTask } from './module-task.ts';
 import { proceduralTasks } from './procedural/procedural-tasks.ts';
 import type { Task, TaskOptions } from './task.ts';
+import { typeScriptFunctionsSchema, typeScriptFunctionsTask } from './typescript-functions.ts';
 
 export type { BuiltInTask } from './built-in.ts';
 
@@ -44,6 +47,22 @@ export const builtInTasks: Readonly<Record<string, BuiltInTask>> = Object.fromEn
       'Competition mathematics in the format of MATH from files, judged by the final answer.',
       mathTaskSchema,
       mathTask,
+      'humaneval',
+      'Python functions from their documentation, from a file, judged by unit tests.',
+      humanEvalSchema,
+      humanEvalTask,
+    ),
+    builtIn(
+      'mbpp',
+      'Small Python programs from a sentence, from a file, judged by assertions.',
+      mbppSchema,
+      mbppTask,
+    ),
+    builtIn(
+      'typescript-functions',
+      'Generated TypeScript functions, judged by the compiler and by tests.',
+      typeScriptFunctionsSchema,
+      typeScriptFunctionsTask,
     ),
     ...proceduralTasks,
   ].map((task) => [task.name, task]),

@@ -124,7 +124,14 @@ describe('readRows', () => {
       /Could not read .*none.jsonl.*Check the path/,
     );
     await expect(readRows(folder)).rejects.toThrow(/The path is a folder/);
-    await expect(readRows(await file(gzipSync('{}')))).rejects.toThrow(/is compressed: found gzip data/);
+    await expect(readRows(await file(gzipSync(good.join('\n')).subarray(0, 30)))).rejects.toThrow(
+      /Could not read/,
+    );
+  });
+
+  it('unpacks gzip data', async () => {
+    const plain = await readRows(await file(good.join('\n')));
+    expect(await readRows(await file(gzipSync(good.join('\n'))))).toEqual(plain);
   });
 
   it('lets the caller refuse more', async () => {

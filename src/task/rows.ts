@@ -17,6 +17,8 @@ export interface RowsOptions {
   readonly maxBadShare?: number;
   /** What is wrong with a problem beyond its form, or undefined. */
   readonly fault?: (problem: RowProblem) => string | undefined;
+  /** Whether one prompt may have several answers: where more than the prompt makes a problem. Default false. */
+  readonly severalAnswers?: boolean;
 }
 
 /** A row as a problem. Its other columns are kept. */
@@ -58,7 +60,7 @@ export async function readRows(path: string | URL, options: RowsOptions = {}): P
     }
     const key = canonicalPrompt(parsed);
     const earlier = answers.get(key);
-    if (earlier !== undefined && earlier !== parsed.answer) {
+    if (options.severalAnswers !== true && earlier !== undefined && earlier !== parsed.answer) {
       bad.push({ line: line.number, fault: 'an earlier row has the same prompt with another answer' });
       continue;
     }

@@ -1,6 +1,7 @@
 /** Text files line by line, with bounded memory per line: what JSON lines are read with. */
 import { createReadStream } from 'node:fs';
-import { AhaError } from '../errors.ts';
+import { open } from 'node:fs/promises';
+import { createGunzip } from 'node:zlib';
 import { storageError } from './files.ts';
 
 /** The longest line that is read. */
@@ -13,8 +14,10 @@ export interface Line {
   readonly fault?: string;
 }
 
-/** Lines that are not blank. Lines that are too long or no UTF-8 come with a fault instead of text. */
-export async function* readLines(file: string): AsyncGenerator<Line> {
+/**
+ * Lines of a file or a stream that are not blank. Lines that are too long or no UTF-8 come with a fault instead of text.
+ */
+export async function* readLines(source: string | AsyncIterable<Buffer>): AsyncGenerator<Line> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let number = 0;
   let pieces: Buffer[] = [];
@@ -40,19 +43,7 @@ export async function* readLines(file: string): AsyncGenerator<Line> {
     else pieces = [];
   };
   try {
-    let first = true;
-    for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 18 }) as AsyncIterable<Buffer>) {
-      if (first && chunk[0] === 0x1f && chunk[1] === 0x8b) {
-        throw new AhaError({
-          code: 'compressed-file',
-          boundary: 'data',
-          what: `${file} is compressed`,
-          found: 'gzip data',
-          expected: 'JSON lines',
-          fix: 'Unpack it first (gunzip).',
-        });
-      }
-      first = false;
+    for await (const chunk of typeof source === 'string' ? await openBytes(source) : source) {
       let start = 0;
       for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
         add(chunk.subarray(start, end));
@@ -63,10 +54,26 @@ export async function* readLines(file: string): AsyncGenerator<Line> {
       add(chunk.subarray(start));
     }
   } catch (error) {
-    throw storageError(`Could not read ${file}`, error);
+    throw storageError(`Could not read ${typeof source === 'string' ? source : 'standard input'}`, error);
   }
   if (length > 0) {
     const line = take();
     if (line !== undefined) yield line;
   }
+}
+
+/** The bytes of a file, unpacked if it is gzip data. Lines are bounded, so that nothing small unpacks into much memory. */
+async function openBytes(file: string): Promise<AsyncIterable<Buffer>> {
+  const handle = await open(file);
+  const start = Buffer.alloc(2);
+  try {
+    await handle.read(start, 0, 2, 0);
+  } finally {
+    await handle.close();
+  }
+  const bytes = createReadStream(file, { highWaterMark: 2 ** 18 });
+  if (start[0] !== 0x1f || start[1] !== 0x8b) return bytes as AsyncIterable<Buffer>;
+  const unpacked = createGunzip();
+  bytes.on('error', (error) => unpacked.destroy(error));
+  return bytes.pipe(unpacked) as AsyncIterable<Buffer>;
 }

@@ -87,12 +87,21 @@ export class CompilerProcess {
     const known = (path: unknown) => files.has(path as string);
     const peer = spawn(
       executable,
-      ['--api', '--async', '--cwd', folder, '--callbacks=readFile,fileExists,directoryExists,getAccessibleEntries,realpath'],
+      [
+        '--api',
+        '--async',
+        '--cwd',
+        folder,
+        '--callbacks=readFile,fileExists,directoryExists,getAccessibleEntries,realpath',
+      ],
       {
         stdio: ['pipe', 'pipe', 'ignore'],
         cwd: dirname(executable),
         // Nothing of ours; a soft bound for its garbage collector.
-        env: { GOMEMLIMIT: '768MiB', ...(process.env['SystemRoot'] ? { SystemRoot: process.env['SystemRoot'] } : {}) },
+        env: {
+          GOMEMLIMIT: '768MiB',
+          ...(process.env['SystemRoot'] ? { SystemRoot: process.env['SystemRoot'] } : {}),
+        },
       },
     );
     const rpc = new JsonRpc(peer, {
@@ -153,7 +162,9 @@ export class CompilerProcess {
       this.#rpc.request('getSemanticDiagnostics', where),
     ]);
     const found = Array.from({ length: count }, (): Diagnostic[] => []);
-    for (const list of [syntactic, semantic] as ((Diagnostic & { fileName?: string; category: number })[] | null)[]) {
+    for (const list of [syntactic, semantic] as (
+      (Diagnostic & { fileName?: string; category: number })[] | null
+    )[]) {
       for (const { fileName, pos, code, text, category } of list ?? []) {
         const index = Number(/\/s(\d+)\.ts$/.exec(fileName ?? '')?.[1]);
         // 1 is an error; the rest are suggestions.

@@ -23,7 +23,10 @@ const longestMessage = 64 << 20;
 export class JsonRpc {
   readonly #peer: Peer;
   readonly #handlers: Readonly<Record<string, Handler>>;
-  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  readonly #waiting = new Map<
+    number,
+    { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }
+  >();
   #next = 1;
   #buffer: Buffer = Buffer.alloc(0);
   #ended: Error | undefined;
@@ -65,7 +68,9 @@ export class JsonRpc {
     for (;;) {
       const headerEnd = this.#buffer.indexOf('\r\n\r\n');
       if (headerEnd < 0) return;
-      const length = Number(/content-length: *(\d+)/i.exec(this.#buffer.toString('latin1', 0, headerEnd))?.[1]);
+      const length = Number(
+        /content-length: *(\d+)/i.exec(this.#buffer.toString('latin1', 0, headerEnd))?.[1],
+      );
       if (!(length <= longestMessage)) {
         this.#end(new Error('a message of unreadable or excessive length'));
         return;
@@ -99,7 +104,7 @@ export class JsonRpc {
   #end(error: Error): void {
     if (this.#ended !== undefined) return;
     this.#ended = error;
-    for (const { reject } of this.#waiting.values()) reject(error);
+    for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
   }
 }

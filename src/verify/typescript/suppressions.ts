@@ -102,7 +102,11 @@ export function findSuppressions(source: string): Suppression[] {
         if (!isName && after?.kind === SyntaxKind.OpenParenToken) add('import', token.start, 'require(');
         break;
       case SyntaxKind.FromKeyword:
-        if (after?.kind === SyntaxKind.StringLiteral && before?.kind !== undefined && !importedBefore(tokens, i)) {
+        if (
+          after?.kind === SyntaxKind.StringLiteral &&
+          before?.kind !== undefined &&
+          !importedBefore(tokens, i)
+        ) {
           add('import', token.start, `from ${after.text}`);
         }
         break;
@@ -110,7 +114,11 @@ export function findSuppressions(source: string): Suppression[] {
         if (after?.kind === SyntaxKind.EqualsToken) add('import', token.start, 'export =');
         break;
       case SyntaxKind.Identifier:
-        if (!isName && (token.text === 'eval' || token.text === 'Function') && callsOrNames(token, before, after)) {
+        if (
+          !isName &&
+          (token.text === 'eval' || token.text === 'Function') &&
+          callsOrNames(token, before, after)
+        ) {
           add('eval', token.start, token.text);
         }
         break;
@@ -161,7 +169,9 @@ function tokensOf(source: string, onComment: (start: number, text: string) => vo
       kind,
       text: scanner.getTokenText(),
       start: scanner.getTokenStart(),
-      lineBreak: last === undefined || /[\n\r]/.test(source.slice(last.start + last.text.length, scanner.getTokenStart())),
+      lineBreak:
+        last === undefined ||
+        /[\n\r]/.test(source.slice(last.start + last.text.length, scanner.getTokenStart())),
     });
   }
 }
@@ -253,7 +263,8 @@ function opensBlock(token: Token, after: Token | undefined, next: Token | undefi
 function importedBefore(tokens: readonly Token[], index: number): boolean {
   for (let i = index - 1; i >= 0 && i > index - 500; i--) {
     if (tokens[i]!.kind === SyntaxKind.ImportKeyword) return true;
-    if (tokens[i]!.kind === SyntaxKind.ExportKeyword || tokens[i]!.kind === SyntaxKind.SemicolonToken) return false;
+    if (tokens[i]!.kind === SyntaxKind.ExportKeyword || tokens[i]!.kind === SyntaxKind.SemicolonToken)
+      return false;
   }
   return false;
 }

@@ -88,8 +88,7 @@ export class TypeChecker {
 
   async #work(): Promise<void> {
     while (this.#together.length + this.#alone.length > 0) {
-      const batch =
-        this.#together.length > 0 ? this.#together.splice(0, slots) : this.#alone.splice(0, 1);
+      const batch = this.#together.length > 0 ? this.#together.splice(0, slots) : this.#alone.splice(0, 1);
       try {
         await this.#checkBatch(batch);
       } catch (error) {
@@ -128,9 +127,7 @@ export class TypeChecker {
     const stopped = new Promise<undefined>((resolve) => {
       timer = setTimeout(() => resolve(undefined), this.#deadlineMs);
       watch = setInterval(() => {
-        void compiler.residentBytes().then((bytes) => {
-          if (bytes !== undefined && bytes > this.#memoryBytes) resolve(undefined);
-        });
+        void tooLarge(compiler, this.#memoryBytes).then((large) => (large ? resolve(undefined) : undefined));
       }, 100);
     });
     try {
@@ -152,6 +149,11 @@ export class TypeChecker {
       clearInterval(watch);
     }
   }
+}
+
+async function tooLarge(compiler: CompilerProcess, most: number): Promise<boolean> {
+  const bytes = await compiler.residentBytes();
+  return bytes !== undefined && bytes > most;
 }
 
 let shared: TypeChecker | undefined;
@@ -184,5 +186,9 @@ function toCheck(source: string, diagnostics: readonly Diagnostic[]): TypeCheck 
 }
 
 function closedError(): AhaError {
-  return new AhaError({ code: 'compiler-closed', boundary: 'verifier', what: 'The type checker has been closed' });
+  return new AhaError({
+    code: 'compiler-closed',
+    boundary: 'verifier',
+    what: 'The type checker has been closed',
+  });
 }

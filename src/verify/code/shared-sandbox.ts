@@ -1,0 +1,27 @@
+/** The sandbox of verifiers that bring none: the best of this machine, opened when it is first needed. */
+import { openSandbox } from '../../sandbox/open.ts';
+import type { Sandbox } from '../../sandbox/sandbox.ts';
+
+let shared: Promise<Sandbox> | undefined;
+
+export function sharedSandbox(): Promise<Sandbox> {
+  if (shared === undefined) {
+    shared = openSandbox();
+    // The next one to ask may have more luck.
+    shared.catch(() => {
+      shared = undefined;
+    });
+  }
+  return shared;
+}
+
+/** Verifiers without a sandbox of their own use this one from now on. Whoever opened it closes it. */
+export function useSandbox(sandbox: Sandbox): void {
+  shared = Promise.resolve(sandbox);
+}
+
+export async function closeSharedSandbox(): Promise<void> {
+  const open = shared;
+  shared = undefined;
+  if (open !== undefined) await (await open)[Symbol.asyncDispose]();
+}
