@@ -47,6 +47,8 @@ export const builtInTasks: Readonly<Record<string, BuiltInTask>> = Object.fromEn
       'Competition mathematics in the format of MATH from files, judged by the final answer.',
       mathTaskSchema,
       mathTask,
+    ),
+    builtIn(
       'humaneval',
       'Python functions from their documentation, from a file, judged by unit tests.',
       humanEvalSchema,

@@ -44,10 +44,14 @@ const mostAttempts = 1000;
 export function typeScriptFunctionsTask(
   options: z.input<typeof typeScriptFunctionsSchema> = {},
 ): Task<TypeScriptFunctionProblem> {
-  const { levels, broken, wrong, heldOutShare, ...scoring } = parseWithSchema(typeScriptFunctionsSchema, options, {
-    what: 'The options of task typescript-functions',
-    boundary: 'task',
-  });
+  const { levels, broken, wrong, heldOutShare, ...scoring } = parseWithSchema(
+    typeScriptFunctionsSchema,
+    options,
+    {
+      what: 'The options of task typescript-functions',
+      boundary: 'task',
+    },
+  );
   const tests = ({ cases }: TypeScriptFunctionProblem): Tests => ({
     kind: 'calls',
     function: 'f',
@@ -107,7 +111,12 @@ function typeOf(signature: string): string {
 }
 
 /** As someone writes who does not check: often it does not compile, or it does something else. */
-function draft({ body, wrong }: FunctionProblem, broken: number, mistaken: number, random: RandomStream): string {
+function draft(
+  { body, wrong }: FunctionProblem,
+  broken: number,
+  mistaken: number,
+  random: RandomStream,
+): string {
   const kind = random.next();
   if (kind < broken) {
     const typos: readonly (readonly [string | RegExp, string])[] = [
@@ -120,7 +129,9 @@ function draft({ body, wrong }: FunctionProblem, broken: number, mistaken: numbe
       [/$/, '.text'],
       ['.reduce', '.fold'],
     ];
-    const fitting = typos.filter(([pattern]) => (typeof pattern === 'string' ? body.includes(pattern) : pattern.test(body)));
+    const fitting = typos.filter(([pattern]) =>
+      typeof pattern === 'string' ? body.includes(pattern) : pattern.test(body),
+    );
     const [pattern, replacement] = random.pick(fitting);
     return body.replace(pattern, replacement);
   }

@@ -1,5 +1,6 @@
 /** Functions of one argument that are a chain of steps, and the mistakes that are made in them. */
 import type { RandomStream } from '../../util/random.ts';
+import { canonical, plainFromJson } from '../../verify/code/plain-value.ts';
 import { drawSteps, drawValue, kinds, type Kind, type Step } from './steps.ts';
 
 /** A function to be written, with what decides whether it was. */
@@ -54,7 +55,8 @@ export function withCases(
   drawArgs: () => readonly unknown[],
   random: RandomStream,
 ): FunctionProblem | undefined {
-  const text = (one: Runnable, args: readonly unknown[]) => JSON.stringify(one.run(...args));
+  // As the checker compares: the order of keys does not count.
+  const text = (one: Runnable, args: readonly unknown[]) => canonical(plainFromJson(one.run(...args)));
   const cases: { args: readonly unknown[]; expected: unknown }[] = [];
   const results = new Set<string>();
   const inputs = new Set<string>();
@@ -65,10 +67,11 @@ export function withCases(
     if (inputs.has(key)) continue;
     const expected = right.run(...args);
     if (!isSafe(expected)) continue;
-    const result = JSON.stringify(expected);
+    const result = canonical(plainFromJson(expected)) ?? '';
     const caught = standing.filter((one) => text(one, args) !== result);
     // A case must show something that no earlier one did, as long as there is something to show.
-    const needed = standing.length > 0 ? caught.length > 0 : !results.has(result) || attempt > mostAttempts / 2;
+    const needed =
+      standing.length > 0 ? caught.length > 0 : !results.has(result) || attempt > mostAttempts / 2;
     if (!needed && random.next() < 0.8) continue;
     inputs.add(key);
     results.add(result);
@@ -89,7 +92,16 @@ function isSafe(value: unknown): boolean {
 }
 
 const starts: readonly Kind[] = [
-  'numbers', 'numbers', 'numbers', 'strings', 'string', 'record', 'pair', 'rows', 'items', 'maybe',
+  'numbers',
+  'numbers',
+  'numbers',
+  'strings',
+  'string',
+  'record',
+  'pair',
+  'rows',
+  'items',
+  'maybe',
 ];
 
 function drawChain(length: number, steps: readonly Step[], random: RandomStream): Step[] | undefined {
@@ -101,7 +113,9 @@ function drawChain(length: number, steps: readonly Step[], random: RandomStream)
       (one) =>
         one.from === kind &&
         !chain.includes(one) &&
-        (i === length - 1 ? true : steps.some((next) => next.from === one.to) && !/[-+>?]/.test(operatorOf(one))),
+        (i === length - 1
+          ? true
+          : steps.some((next) => next.from === one.to) && !/[-+>?]/.test(operatorOf(one))),
     );
     if (fitting.length === 0) return undefined;
     const chosen = random.pick(fitting);
@@ -114,7 +128,7 @@ function drawChain(length: number, steps: readonly Step[], random: RandomStream)
 /** What of a step's code is outside of all brackets. */
 function operatorOf(one: Step): string {
   let code = one.code('a');
-  for (let before = ''; before !== code; ) {
+  for (let before = ''; before !== code;) {
     before = code;
     code = code.replaceAll(/\([^()[\]]*\)|\[[^()[\]]*\]/g, '');
   }
@@ -135,7 +149,8 @@ function mutantsOf(chain: readonly Step[], steps: readonly Step[], random: Rando
   for (const [index, one] of chain.entries()) {
     if (one.from === one.to && chain.length > 1) mutants.push(chain.filter((_step, i) => i !== index));
     const others = steps.filter(
-      (other) => other.from === one.from && other.to === one.to && other !== one && !/[-+>?]/.test(operatorOf(other)),
+      (other) =>
+        other.from === one.from && other.to === one.to && other !== one && !/[-+>?]/.test(operatorOf(other)),
     );
     if (others.length > 0) mutants.push(chain.map((step, i) => (i === index ? random.pick(others) : step)));
   }

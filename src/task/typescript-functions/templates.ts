@@ -11,9 +11,10 @@ interface Template {
   readonly args: () => readonly unknown[];
 }
 
-const make = <A extends readonly unknown[]>(body: string, run: (...args: A) => unknown): Runnable => ({
+/** Each template draws the arguments that its own functions take. */
+const make = (body: string, run: (...args: never[]) => unknown): Runnable => ({
   body,
-  run: run as (...args: unknown[]) => unknown,
+  run: run as unknown as Runnable['run'],
 });
 
 /** Undefined when what was drawn does not tell right from wrong; draw again. */
@@ -28,7 +29,8 @@ const strings = (random: RandomStream) => drawValue('strings', random) as string
 const templates: readonly ((random: RandomStream) => Template)[] = [
   (random) => {
     const k = 1 + random.integer(4);
-    const climb = (n: number, start: number): number => Array.from({ length: n }, (_x, i) => i + 1).reduce((p, i) => p + i * k, start);
+    const climb = (n: number, start: number): number =>
+      Array.from({ length: n }, (_x, i) => i + 1).reduce((p, i) => p + i * k, start);
     return {
       signature: '(n:number):number',
       words: `recursive sum of ${k} times 1 to n`,
@@ -38,20 +40,37 @@ const templates: readonly ((random: RandomStream) => Template)[] = [
     };
   },
   (random) => {
-    const euclid = (a: number, b: number): number => { let [x, y] = [a, b]; while (y !== 0) [x, y] = [y, x % y]; return x; };
+    const euclid = (a: number, b: number): number => {
+      let [x, y] = [a, b];
+      while (y !== 0) [x, y] = [y, x % y];
+      return x;
+    };
     return {
       signature: '(a:number,b:number):number',
       words: 'greatest common divisor',
       right: make('b===0?a:f(b,a%b)', euclid),
-      wrong: [make('Math.min(a,b)', (a: number, b: number) => Math.min(a, b)), make('a%b', (a: number, b: number) => a % b)],
-      args: () => { const d = 1 + random.integer(6); return [d * (1 + random.integer(12)), d * (1 + random.integer(12))]; },
+      wrong: [
+        make('Math.min(a,b)', (a: number, b: number) => Math.min(a, b)),
+        make('a%b', (a: number, b: number) => a % b),
+      ],
+      args: () => {
+        const d = 1 + random.integer(6);
+        return [d * (1 + random.integer(12)), d * (1 + random.integer(12))];
+      },
     };
   },
   (random) => ({
     signature: '(n:number):number',
     words: 'recursive sum of digits',
-    right: make('n<10?n:n%10+f(Math.floor(n/10))', (n: number) => [...String(n)].reduce((s, d) => s + Number(d), 0)),
-    wrong: [make('n%10', (n: number) => n % 10), make('n<10?n:1+f(Math.floor(n/10))', (n: number) => Number(String(n)[0]) + String(n).length - 1)],
+    right: make('n<10?n:n%10+f(Math.floor(n/10))', (n: number) =>
+      String(n)
+        .split('')
+        .reduce((s, d) => s + Number(d), 0),
+    ),
+    wrong: [
+      make('n%10', (n: number) => n % 10),
+      make('n<10?n:1+f(Math.floor(n/10))', (n: number) => Number(String(n)[0]) + String(n).length - 1),
+    ],
     args: () => [random.integer(10 ** (1 + random.integer(5)))],
   }),
   (random) => {
@@ -59,9 +78,17 @@ const templates: readonly ((random: RandomStream) => Template)[] = [
     return {
       signature: '<T>(a:T[],b:T):T',
       words: `${last ? 'last' : 'first'} or else b`,
-      right: make(last ? 'a.at(-1)??b' : 'a[0]??b', (a: unknown[], b: unknown) => (a.length === 0 ? b : last ? a[a.length - 1] : a[0])),
-      wrong: [make(last ? 'a[0]??b' : 'a.at(-1)??b', (a: unknown[], b: unknown) => (a.length === 0 ? b : last ? a[0] : a[a.length - 1])), make('b', (_a: unknown[], b: unknown) => b)],
-      args: () => (random.integer(2) === 0 ? [numbers(random), random.integer(9)] : [strings(random), 'none']),
+      right: make(last ? 'a.at(-1)??b' : 'a[0]??b', (a: unknown[], b: unknown) =>
+        a.length === 0 ? b : last ? a[a.length - 1] : a[0],
+      ),
+      wrong: [
+        make(last ? 'a[0]??b' : 'a.at(-1)??b', (a: unknown[], b: unknown) =>
+          a.length === 0 ? b : last ? a[0] : a[a.length - 1],
+        ),
+        make('b', (_a: unknown[], b: unknown) => b),
+      ],
+      args: () =>
+        random.integer(2) === 0 ? [numbers(random), random.integer(9)] : [strings(random), 'none'],
     };
   },
   (random) => {
@@ -69,15 +96,22 @@ const templates: readonly ((random: RandomStream) => Template)[] = [
     return {
       signature: '<T>(a:T[],n:number):T[]',
       words: 'move the first n to the end',
-      right: make('[...a.slice(n),...a.slice(0,n)]', (a: unknown[], n: number) => (n > a.length ? a : rotate(a, n))),
+      right: make('[...a.slice(n),...a.slice(0,n)]', (a: unknown[], n: number) =>
+        n > a.length ? a : rotate(a, n),
+      ),
       wrong: [make('a.slice(n)', (a: unknown[], n: number) => a.slice(n)), make('a', (a: unknown[]) => a)],
-      args: () => { const a = numbers(random); return [a, a.length === 0 ? 0 : random.integer(a.length)]; },
+      args: () => {
+        const a = numbers(random);
+        return [a, a.length === 0 ? 0 : random.integer(a.length)];
+      },
     };
   },
   (random) => ({
     signature: '<T,U>(a:T[],b:U[]):[T,U][]',
     words: 'zip as long as a, b repeats from its start',
-    right: make('a.map((x,i)=>[x,b[i%b.length]!])', (a: unknown[], b: unknown[]) => a.map((x, i) => [x, b[i % b.length]])),
+    right: make('a.map((x,i)=>[x,b[i%b.length]!])', (a: unknown[], b: unknown[]) =>
+      a.map((x, i) => [x, b[i % b.length]]),
+    ),
     wrong: [make('a.map(x=>[x,b[0]!])', (a: unknown[], b: unknown[]) => a.map((x) => [x, b[0]]))],
     args: () => [numbers(random), ['x', 'y', 'z'].slice(0, 1 + random.integer(3))],
   }),
@@ -87,34 +121,85 @@ const templates: readonly ((random: RandomStream) => Template)[] = [
       signature: '(s:string):number[]',
       words: `parse whole numbers between ${sign}`,
       right: make(`s.split("${sign}").map(x=>Number(x))`, (s: string) => s.split(sign).map(Number)),
-      wrong: [make(`s.split("${sign}").map(x=>x.length)`, (s: string) => s.split(sign).map((x) => x.length)), make('[Number.parseInt(s)]', (s: string) => [Number.parseInt(s)])],
+      wrong: [
+        make(`s.split("${sign}").map(x=>x.length)`, (s: string) => s.split(sign).map((x) => x.length)),
+        make('[Number.parseInt(s)]', (s: string) => [Number.parseInt(s)]),
+      ],
       args: () => [[random.integer(9), ...numbers(random)].join(sign)],
     };
   },
   (random) => ({
     signature: '(s:string):Record<string,string>',
     words: 'parse k=v pairs between &',
-    right: make('Object.fromEntries(s.split("&").map(x=>x.split("=")))', (s: string) => { const r: Record<string, string> = {}; for (const part of s.split('&')) { const [key, value] = part.split('='); r[key!] = value!; } return r; }),
-    wrong: [make('({[s.split("=")[0]!]:s.split("=")[1]!})', (s: string) => ({ [s.split('=')[0]!]: s.split('=')[1]! }))],
-    args: () => [Array.from({ length: 1 + random.integer(3) }, () => `${random.pick(['a', 'b', 'cd', 'e'])}=${random.integer(50)}`).join('&')],
+    right: make('Object.fromEntries(s.split("&").map(x=>x.split("=")))', (s: string) => {
+      const r: Record<string, string> = {};
+      for (const part of s.split('&')) {
+        const [key, value] = part.split('=');
+        r[key!] = value!;
+      }
+      return r;
+    }),
+    wrong: [
+      make('({[s.split("=")[0]!]:s.split("=")[1]!})', (s: string) => ({
+        [s.split('=')[0]!]: s.split('=')[1]!,
+      })),
+    ],
+    args: () => [
+      Array.from(
+        { length: 1 + random.integer(3) },
+        () => `${random.pick(['a', 'b', 'cd', 'e'])}=${random.integer(50)}`,
+      ).join('&'),
+    ],
   }),
   (random) => ({
     signature: '(a:{name:string,price:number}[]):Record<string,number>',
     words: 'total price by name',
-    right: make('a.reduce<Record<string,number>>((r,i)=>({...r,[i.name]:(r[i.name]??0)+i.price}),{})', (a: { name: string; price: number }[]) => { const r: Record<string, number> = {}; for (const i of a) r[i.name] = (r[i.name] ?? 0) + i.price; return r; }),
-    wrong: [make('Object.fromEntries(a.map(i=>[i.name,i.price]))', (a: { name: string; price: number }[]) => Object.fromEntries(a.map((i) => [i.name, i.price])))],
-    args: () => [Array.from({ length: 1 + random.integer(6) }, () => ({ name: random.pick(['tea', 'bun']), price: 1 + random.integer(9) }))],
+    right: make(
+      'a.reduce<Record<string,number>>((r,i)=>({...r,[i.name]:(r[i.name]??0)+i.price}),{})',
+      (a: { name: string; price: number }[]) => {
+        const r: Record<string, number> = {};
+        for (const i of a) r[i.name] = (r[i.name] ?? 0) + i.price;
+        return r;
+      },
+    ),
+    wrong: [
+      make('Object.fromEntries(a.map(i=>[i.name,i.price]))', (a: { name: string; price: number }[]) =>
+        Object.fromEntries(a.map((i) => [i.name, i.price])),
+      ),
+    ],
+    args: () => [
+      Array.from({ length: 1 + random.integer(6) }, () => ({
+        name: random.pick(['tea', 'bun']),
+        price: 1 + random.integer(9),
+      })),
+    ],
   }),
   (random) => ({
     signature: '(a:({kind:"square",side:number}|{kind:"box",width:number,height:number})[]):number[]',
     words: 'areas',
-    right: make('a.map(s=>s.kind==="square"?s.side*s.side:s.width*s.height)', (a: Record<string, never>[]) => a.map((s) => (s['kind'] === 'square' ? s['side']! ** 2 : s['width']! * s['height']!))),
-    wrong: [make('a.map(s=>s.kind==="square"?s.side*2:s.width*s.height)', (a: Record<string, never>[]) => a.map((s) => (s['kind'] === 'square' ? s['side']! * 2 : s['width']! * s['height']!)))],
-    args: () => [Array.from({ length: 1 + random.integer(4) }, () => (random.integer(2) === 0 ? { kind: 'square', side: 1 + random.integer(8) } : { kind: 'box', width: 1 + random.integer(8), height: 1 + random.integer(8) }))],
+    right: make('a.map(s=>s.kind==="square"?s.side*s.side:s.width*s.height)', (a: Record<string, never>[]) =>
+      a.map((s) => (s['kind'] === 'square' ? s['side']! ** 2 : s['width']! * s['height']!)),
+    ),
+    wrong: [
+      make('a.map(s=>s.kind==="square"?s.side*2:s.width*s.height)', (a: Record<string, never>[]) =>
+        a.map((s) => (s['kind'] === 'square' ? s['side']! * 2 : s['width']! * s['height']!)),
+      ),
+    ],
+    args: () => [
+      Array.from({ length: 1 + random.integer(4) }, () =>
+        random.integer(2) === 0
+          ? { kind: 'square', side: 1 + random.integer(8) }
+          : { kind: 'box', width: 1 + random.integer(8), height: 1 + random.integer(8) },
+      ),
+    ],
   }),
   (random) => {
     const k = 2 + random.integer(3);
-    const chunks = (a: number[]) => { const out: number[][] = []; for (let i = 0; i < a.length; i += k) out.push(a.slice(i, i + k)); return out; };
+    const chunks = (a: number[]) => {
+      const out: number[][] = [];
+      for (let i = 0; i < a.length; i += k) out.push(a.slice(i, i + k));
+      return out;
+    };
     return {
       signature: '(a:number[]):number[][]',
       words: `recursive chunks of ${k}`,
