@@ -2,13 +2,17 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { demoRecipe } from '../../src/cli/demo/demo.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { readConfigFile } from '../../src/cli/recipe/config-file.ts';
 import { deriveDefaults, parseRecipe } from '../../src/cli/recipe/recipe.ts';
 import { builtInTasks, loadTask } from '../../src/task/load.ts';
 import { checkCurriculum } from '../../src/task/curriculum.ts';
 import { aha } from './aha.ts';
+
+// Each test starts several processes, and a machine may be busy.
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const recipes = (await readdir(join(root, 'recipes'))).filter((name) => name.endsWith('.yaml'));
@@ -98,4 +102,9 @@ it('every command has --help with examples', async () => {
     expect(help, words.join(' ')).toContain(`$ aha ${words.join(' ')}`);
     expect(help).toContain('--json');
   }
+});
+
+it('recipes/arithmetic-scratch.yaml is the run of aha demo', async () => {
+  const path = join(root, 'recipes', 'arithmetic-scratch.yaml');
+  expect(parseRecipe(deriveDefaults(await readConfigFile(path)), path)).toEqual(demoRecipe({}));
 });

@@ -3,8 +3,11 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ahaFailure, ahaJson, tinyRecipe } from './aha.ts';
+
+// Each test starts several processes, and a machine may be busy.
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url));
 let cwd: string;

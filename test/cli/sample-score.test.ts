@@ -2,10 +2,13 @@
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadFixture, fixtureFolder, fixtureNames } from '../parity/fixture.ts';
 import { fixture } from '../model-files.ts';
 import { aha, ahaFailure, ahaJson } from './aha.ts';
+
+// Each test starts several processes, and a machine may be busy.
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 /** A checkpoint with a tokenizer of bytes and a chat template, as people have them. */
 const chat = 'chat';

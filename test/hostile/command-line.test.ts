@@ -7,10 +7,13 @@ import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ahaFailure, ahaJson, tinyRecipe } from '../cli/aha.ts';
 import { fixture } from '../model-files.ts';
 import { compiledModule } from '../support/compiled.ts';
+
+// Each test starts several processes, and a machine may be busy.
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 let cwd: string;
 beforeAll(async () => {

@@ -27,6 +27,7 @@ export async function runSft(
     lora: loraOf(recipe),
     seed: recipe.seed,
     overwrite: true,
+    forTraining: true,
     signal: interruption.signal,
   });
   const task = await taskOf(recipe, model);
