@@ -16,6 +16,17 @@ export interface EvaluateFlags extends CommonFlags {
   readonly maxTokens?: number;
   readonly prompt: 'auto' | 'raw' | 'r1-zero' | 'chat';
   readonly against?: string;
+  readonly endpoint?: string;
+  readonly model?: string;
+  readonly keyVariable: string;
+  readonly concurrency: number;
+  readonly retries: number;
+  readonly timeout: number;
+  readonly maxRequests?: number;
+  readonly maxTotalTokens?: number;
+  readonly maxPrice?: number;
+  readonly price?: { readonly prompt: number; readonly completion: number };
+  readonly cache?: string;
   readonly trainingData?: readonly string[];
   readonly solveRates?: string;
   readonly output?: string;
@@ -31,6 +42,7 @@ Examples:
   $ aha evaluate runs/a --against runs/b --task countdown --samples 4     is b better than a?
   $ aha evaluate runs/evaluations/x --against runs/evaluations/y          the same of two saved reports
   $ aha evaluate ./model.gguf --task arithmetic --task countdown --problems 300 --weights 2,1
+  $ aha evaluate --endpoint http://127.0.0.1:8000/v1 --model qwen --task gsm8k --set gsm8k.path=test.jsonl
   $ aha evaluate ./model --task ./mine.mjs --split train --samples 8 --solve-rates rates.jsonl
 
 The report is saved with every response and verdict. The same command again reads it, or goes on where it was stopped.
@@ -72,6 +84,20 @@ export function evaluateCommand(): Command {
         .default('auto'),
     )
     .option('--against <model>', 'compare with this model, or with this saved report, on the same problems')
+    .option(
+      '--endpoint <url>',
+      'evaluate a model behind an OpenAI-compatible endpoint: http://127.0.0.1:8000/v1',
+    )
+    .option('--model <name>', 'its name there')
+    .option('--key-variable <name>', 'the environment variable that holds the key', 'OPENAI_API_KEY')
+    .option('--concurrency <count>', 'requests at a time', integer({ min: 1, max: 1024 }), 8)
+    .option('--retries <count>', 'further tries of a request that failed', integer({ min: 0, max: 100 }), 8)
+    .option('--timeout <seconds>', 'how long an answer may take', real({ min: 0, above: true }), 600)
+    .option('--max-requests <count>', 'send no more requests than this', integer({ min: 1 }))
+    .option('--max-total-tokens <count>', 'spend no more tokens than this', integer({ min: 1 }))
+    .option('--max-price <amount>', 'spend no more than this; needs --price', real({ min: 0, above: true }))
+    .option('--price <prompt,answer>', 'what a million tokens of prompts and of answers cost', price)
+    .option('--cache <folder>', 'where answers of endpoints are kept, so that none is paid for twice')
     .option('--training-data <file>', 'look for the problems in this training data (repeatable)', collect)
     .option('--solve-rates <file>', 'write how often each problem was solved, as JSON lines')
     .option('-o, --output <folder>', 'where to save the report (default: runs/evaluations/…)')
@@ -89,6 +115,14 @@ export function evaluateCommand(): Command {
 
 function counts(text: string): number[] {
   return text.split(',').map((part) => integer({ min: 1, max: 1_000_000 })(part.trim()));
+}
+
+function price(text: string): { prompt: number; completion: number } {
+  const [prompt, completion, ...rest] = text.split(',').map((part) => real({ min: 0 })(part.trim()));
+  if (prompt === undefined || completion === undefined || rest.length > 0) {
+    throw new InvalidArgumentError('Expected two numbers with a comma between: 0.5,1.5');
+  }
+  return { prompt, completion };
 }
 
 function weights(text: string): number[] {

@@ -59,6 +59,9 @@ async function load(): Promise<Training<ZeroCommand>> {
       ...recipe,
       model: recipe.model === 'scratch' ? recipe.model : await absolutePath(recipe.model),
       task: await absoluteTask(recipe.task),
+      ...(recipe.solveRates === undefined
+        ? {}
+        : { solveRates: { ...recipe.solveRates, file: await absolutePath(recipe.solveRates.file) } }),
     }),
     runName: ({ model, task }) => nameOfRun(task, model),
     run,

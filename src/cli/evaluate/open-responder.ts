@@ -1,10 +1,16 @@
 /** From what a user calls a model to something that answers prompts, with the form in which they are put to it. */
 import { join } from 'node:path';
+import { endpointResponder } from '../../evaluate/endpoint-responder.ts';
 import { policyResponder } from '../../evaluate/policy-responder.ts';
 import type { Responder } from '../../evaluate/responder.ts';
 import { fingerprintModel } from '../../model/fingerprint.ts';
+import { type Endpoint, openEndpoint } from '../../provider/endpoint.ts';
+import { AhaError } from '../../errors.ts';
+import { cacheFolder } from '../../model/hub.ts';
 import type { PromptForm } from '../../task/presentation.ts';
+import { printable } from '../../text/printable.ts';
 import type { CommandContext } from '../command.ts';
+import { formatDuration } from '../terminal/quantities.ts';
 import type { EvaluateFlags } from '../commands/evaluate.ts';
 import { openModel } from '../model/open-model.ts';
 import { chooseForm, codecFor } from '../model/prompt-form.ts';
@@ -63,4 +69,52 @@ export async function openResponder(
     await model[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** The model behind the endpoint that the flags name. Its prompts are conversations unless asked otherwise. */
+export function openEndpointResponder(
+  flags: EvaluateFlags,
+  { reporter, environment, clock }: CommandContext,
+): OpenResponder & { readonly endpoint: Endpoint } {
+  const { endpoint: address, model, keyVariable } = flags;
+  if (address === undefined || model === undefined) {
+    throw new AhaError({
+      code: 'endpoint-incomplete',
+      boundary: 'configuration',
+      what:
+        address === undefined
+          ? '--model names a model behind an endpoint'
+          : 'An endpoint needs the name of a model',
+      expected: '--endpoint URL --model NAME',
+      fix: 'For example: --endpoint http://127.0.0.1:8000/v1 --model qwen2.5-7b',
+    });
+  }
+  const key = environment[keyVariable]?.trim();
+  const endpoint = openEndpoint({
+    address,
+    model,
+    key: key === '' ? undefined : key,
+    keyVariable,
+    concurrency: flags.concurrency,
+    retries: flags.retries,
+    timeoutMilliseconds: flags.timeout * 1000,
+    budget: { requests: flags.maxRequests, tokens: flags.maxTotalTokens, price: flags.maxPrice },
+    prices: flags.price,
+    cache: flags.cache ?? join(cacheFolder(environment), 'endpoint'),
+    clock,
+    onPause: ({ reason, milliseconds }) => {
+      if (milliseconds >= 5000) {
+        reporter.note(
+          `${printable(reason, { singleLine: true })} Trying again in ${formatDuration(milliseconds / 1000)}.`,
+        );
+      }
+    },
+  });
+  return {
+    responder: endpointResponder(endpoint),
+    form: flags.prompt === 'auto' ? 'chat' : flags.prompt,
+    lineage: undefined,
+    endpoint,
+    [Symbol.asyncDispose]: async () => Promise.resolve(),
+  };
 }

@@ -17,7 +17,7 @@ import type { CommandContext, CommandResult } from '../command.ts';
 import type { EvaluateFlags } from '../commands/evaluate.ts';
 import type { Lineage } from './lineage.ts';
 import { comparisonLines, reportLines } from './summary.ts';
-import { openResponder } from './open-responder.ts';
+import { openEndpointResponder, openResponder } from './open-responder.ts';
 import { loadTasks, taskShares } from './tasks.ts';
 import { trainingTexts } from './training-data.ts';
 
@@ -36,9 +36,19 @@ export async function runEvaluate(
   context: CommandContext,
 ): Promise<CommandResult> {
   const { reporter } = context;
+  if (model !== undefined && flags.endpoint !== undefined && flags.against !== undefined) {
+    throw new AhaError({
+      code: 'too-many-models',
+      boundary: 'configuration',
+      what: 'Three models were named',
+      found: `${model}, --endpoint and --against`,
+      expected: 'at most two: MODEL --against OTHER, or MODEL and --endpoint',
+    });
+  }
   const first = await evaluated(model, flags, context);
   if (!isFinished(first)) return interrupted(first);
-  if (flags.against === undefined) {
+  const behindEndpoint = model !== undefined && flags.endpoint !== undefined;
+  if (flags.against === undefined && !behindEndpoint) {
     reporter.lines(reportLines(first.report, first.folder, reporter.terminal));
     return { result: resultOf(first) };
   }
@@ -64,12 +74,24 @@ async function evaluated(
     context.reporter.note(`Reading the report in ${name}`);
     return { folder: name, ...(await readEvaluation(name)) };
   }
+  if (name === undefined && (flags.endpoint !== undefined || flags.model !== undefined)) {
+    await using source = openEndpointResponder(flags as EvaluateFlags, context);
+    try {
+      return await answerAndJudge(source.responder, source.form, undefined, flags as EvaluateFlags, context);
+    } finally {
+      const { requests, promptTokens, completionTokens, price, cached } = source.endpoint.usage;
+      const spent = price === null ? '' : `, ${price.toFixed(4)} spent`;
+      context.reporter.note(
+        `${requests} requests, ${promptTokens + completionTokens} tokens${spent}; ${cached} answers from the cache`,
+      );
+    }
+  }
   if (name === undefined) {
     throw new AhaError({
       code: 'model-missing',
       boundary: 'configuration',
       what: 'No model was named',
-      expected: 'a model, or the folder of a saved report',
+      expected: 'a model, the folder of a saved report, or --endpoint URL --model NAME',
       fix: 'For example: aha evaluate runs/demo --task arithmetic',
     });
   }

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { grpoSchema, pretrainSchema } from '../../train/config.ts';
 import { engineSchema, loraField, modelSizeSchema } from '../../train/model-settings.ts';
+import { solveRateSelectionSchema } from '../../task/solve-rates.ts';
 import { parseWithSchema } from '../../util/schema.ts';
 
 /** A model that begins as random numbers, with what it learns before reinforcement learning. */
@@ -41,6 +42,9 @@ export const recipeSchema = grpoSchema.extend({
     ),
   task: taskField,
   taskOptions: taskOptionsField,
+  solveRates: solveRateSelectionSchema
+    .optional()
+    .describe('Train only on problems whose solve rate lies between two bounds.'),
   prompt: promptField,
   lora: loraField,
   engine: engineSchema.prefault({}).describe('How this machine is used.'),

@@ -6,6 +6,7 @@
 import type { EvaluationMetrics, GrpoEvent, RunHistory } from '../../train/events.ts';
 import { trainGrpo } from '../../train/grpo.ts';
 import { loadTask } from '../../task/load.ts';
+import { readSolveRates, selectBySolveRate } from '../../task/solve-rates.ts';
 import type { Task } from '../../task/task.ts';
 import type { CommandContext } from '../command.ts';
 import { openModel, type OpenModel } from '../model/open-model.ts';
@@ -46,11 +47,15 @@ export async function runZero(
   const start = clock.monotonic();
   const files = runFiles(folder);
   // Before the folder is made: a task that cannot be used leaves nothing behind.
-  const task = await loadTask(recipe.task, {
+  const whole = await loadTask(recipe.task, {
     options: recipe.taskOptions,
     seed: recipe.seed,
     check: recipe.model === 'scratch' ? {} : false,
   });
+  const task =
+    recipe.solveRates === undefined
+      ? whole
+      : selectBySolveRate(whole, await readSolveRates(recipe.solveRates.file), recipe.solveRates).task;
   for (const note of task.notes) context.reporter.note(note);
   const earlier = secondsOf(await readRunLog(folder));
   const scratch = recipe.model === 'scratch';
@@ -135,6 +140,7 @@ async function learn(
     model: _name,
     task: _task,
     taskOptions: _options,
+    solveRates,
     prompt: _prompt,
     lora,
     engine: _engine,
@@ -156,7 +162,7 @@ async function learn(
       codec: codecFor(model.tokenizer(), form, source),
       config,
       folder,
-      identity: { model: recipe.model, lora },
+      identity: { model: recipe.model, lora, ...(solveRates === undefined ? {} : { solveRates }) },
       signal: interruption.signal,
       clock,
       onEvent: (event) => {
