@@ -1,6 +1,7 @@
 /**
  * Piston (https://github.com/engineer-man/piston), API version 2: `GET /api/v2/runtimes`, `POST /api/v2/execute`.
- * Limits are those that the service allows; it refuses larger ones than it is configured for, and says so. Versions
+ * Limits that the caller names are sent, and the service refuses larger ones than it is configured for; for the
+ * others its own hold. Versions
  * since 3.1.1 report times, memory and which limit was hit; older ones only exit code and signal.
  */
 import { z } from 'zod';
@@ -103,7 +104,7 @@ class PistonSandbox implements Sandbox {
     const prepared = prepareProgram(program, this.languages, this.name) as PreparedProgram;
     const limits = resolveLimits(options.limits);
     return this.#queue.run(
-      async () => this.#execute(prepared, input, limits, options.signal),
+      async () => this.#execute(prepared, input, { limits, asked: options.limits ?? {} }, options.signal),
       options.signal,
     );
   }
@@ -115,7 +116,7 @@ class PistonSandbox implements Sandbox {
   async #execute(
     program: PreparedProgram,
     input: ProgramInput,
-    limits: Limits,
+    { limits, asked }: { readonly limits: Limits; readonly asked: Partial<Limits> },
     signal: AbortSignal | undefined,
   ): Promise<RunResult> {
     const runtime = this.#runtimes.get(program.language)!;
@@ -127,9 +128,10 @@ class PistonSandbox implements Sandbox {
       files: [[program.entry, main], ...Object.entries(others)].map(([name, content]) => ({ name, content })),
       stdin: input.stdin ?? '',
       args: program.arguments,
-      ...(Number.isFinite(limits.wallMs) ? { run_timeout: Math.ceil(limits.wallMs) } : {}),
-      ...(Number.isFinite(limits.cpuMs) ? { run_cpu_time: Math.ceil(limits.cpuMs) } : {}),
-      ...(Number.isFinite(limits.memoryBytes) ? { run_memory_limit: Math.ceil(limits.memoryBytes) } : {}),
+      // Our defaults may be more than the service allows, so that it would refuse; its own then hold.
+      ...sent('run_timeout', asked.wallMs),
+      ...sent('run_cpu_time', asked.cpuMs ?? asked.wallMs),
+      ...sent('run_memory_limit', asked.memoryBytes),
     };
     const start = systemClock.monotonic();
     const timeoutMs = Math.min(limits.wallMs, 3_600_000) + allowanceMs;
@@ -157,6 +159,10 @@ class PistonSandbox implements Sandbox {
       limit,
     };
   }
+}
+
+function sent(name: string, limit: number | undefined): Readonly<Record<string, number>> {
+  return limit === undefined || !Number.isFinite(limit) ? {} : { [name]: Math.ceil(limit) };
 }
 
 function succeeded(stage: StageReport): boolean {
