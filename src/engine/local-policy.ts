@@ -160,7 +160,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
   forwardBackward(
     batch: readonly TokenSequence[],
     loss: TokenLoss,
-    options: Omit<ForwardOptions, 'model'> = {},
+    options: Pick<ForwardOptions, 'temperature'> = {},
   ): Promise<ForwardBackwardResult> {
     return this.#inTurn(() =>
       this.#trainer.forwardBackward(batch, loss, checkedTemperature(options.temperature)),
@@ -171,7 +171,8 @@ export class LocalPolicy implements Policy, AsyncDisposable {
     return this.#inTurn(() => {
       const parameters =
         options.model === 'reference' ? this.#store.referenceBindings() : this.#store.current;
-      return this.#trainer.forward(batch, checkedTemperature(options.temperature), parameters);
+      const temperature = checkedTemperature(options.temperature);
+      return this.#trainer.forward(batch, temperature, parameters, options.distribution);
     });
   }
 

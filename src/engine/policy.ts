@@ -19,6 +19,18 @@ export interface TokenSequence {
   readonly weights: Float32Array;
   /** Further per-token inputs [T] of the loss, by name: `oldLogprobs`, `advantages`. */
   readonly inputs?: Readonly<Record<string, Float32Array>>;
+  /** What another model expects at each weighted token, for a loss that compares distributions. */
+  readonly teacher?: TokenDistributions;
+}
+
+/** Distributions at the M weighted tokens of a sequence, one after the other, each by its K tokens. */
+export interface TokenDistributions {
+  /** K */
+  readonly width: number;
+  /** Which tokens [M·K]; absent: all of the vocabulary in order of their ids, K = V. */
+  readonly ids?: Int32Array;
+  /** log p of each under the whole distribution [M·K]. */
+  readonly logprobs: Float32Array;
 }
 
 /** What a loss sees: the N weighted tokens of a micro-batch of S sequences, one after the other. */
@@ -35,6 +47,21 @@ export interface TokenLossArguments {
   readonly zerosPerSequence: Tensor;
   /** The sequences' `inputs`, by name, [N] each. */
   readonly inputs: Readonly<Record<string, Tensor>>;
+  /** For a loss that asks for it (`TokenLoss.distribution`). */
+  readonly distribution?: DistributionArguments;
+}
+
+export interface DistributionArguments {
+  /** log p of every token of the vocabulary under the policy [N, V], differentiable. */
+  readonly logs: Tensor;
+  /** The token itself: i64 [N]. */
+  readonly targets: Tensor;
+  /** The teacher's log p [N, K]; K = V in order of ids for `full`. */
+  readonly teacher: Tensor;
+  /** For `top-k`: the ids of the teacher's tokens, i64 [N, K], … */
+  readonly ids?: Tensor;
+  /** … and the log of the probability that it gives to all others, at least log 10⁻¹² [N]. */
+  readonly tail?: Tensor;
 }
 
 /**
@@ -45,6 +72,8 @@ export interface TokenLoss {
   readonly key: string;
   /** Names of the per-token inputs that every sequence must bring. */
   readonly inputs: readonly string[];
+  /** Compares the policy's distribution with `TokenSequence.teacher`, which must be of this form. */
+  readonly distribution?: 'full' | 'top-k';
   build(tokens: TokenLossArguments): {
     /** f32 [] */
     readonly loss: Tensor;
@@ -58,12 +87,16 @@ export interface ForwardOptions {
   readonly temperature?: number;
   /** Which weights to use: the policy's own, or the reference's. Default `current`. */
   readonly model?: 'current' | 'reference';
+  /** Also hand back the distribution at each weighted token: all of it, or its K most likely tokens. */
+  readonly distribution?: 'full' | number;
 }
 
 /** Per sequence, arrays as long as its tokens, 0 where the weight is 0. */
 export interface ForwardResult {
   readonly logprobs: readonly Float32Array[];
   readonly entropies: readonly Float32Array[];
+  /** Per sequence, if asked for. */
+  readonly distributions?: readonly TokenDistributions[];
 }
 
 export interface ForwardBackwardResult extends ForwardResult {
@@ -159,7 +192,7 @@ export interface Policy {
   forwardBackward(
     batch: readonly TokenSequence[],
     loss: TokenLoss,
-    options?: Omit<ForwardOptions, 'model'>,
+    options?: Pick<ForwardOptions, 'temperature'>,
   ): Promise<ForwardBackwardResult>;
   forward(batch: readonly TokenSequence[], options?: ForwardOptions): Promise<ForwardResult>;
   /** Applies the accumulated gradient and clears it. */

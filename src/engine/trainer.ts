@@ -6,7 +6,20 @@ import type { HostTensor, Program, Runtime } from '../runtime/runtime.ts';
 import { planMicroBatches } from './micro-batches.ts';
 import { type Bindings, bindingsOf, type ParameterStore } from './parameter-store.ts';
 import type { ForwardBackwardResult, ForwardResult, TokenLoss, TokenSequence } from './policy.ts';
-import { headChunks, scoringGraph, trainingGraph } from './training-graph.ts';
+import {
+  checkWidth,
+  DistributionCollector,
+  type Origin,
+  teacherFault,
+  teacherTensors,
+} from './token-distributions.ts';
+import {
+  distributionGraph,
+  headChunks,
+  rowsOfDistribution,
+  scoringGraph,
+  trainingGraph,
+} from './training-graph.ts';
 
 export interface TrainerOptions {
   readonly runtime: Runtime;
@@ -23,9 +36,38 @@ export interface TrainerOptions {
 /** A micro-batch as inputs of a graph, and where each of its weighted tokens comes from. */
 interface Packed {
   readonly inputs: Record<string, HostTensor>;
-  /** Index of the sequence in the batch, and position in it, of each of the N tokens before padding. */
-  readonly origins: readonly (readonly [sequence: number, position: number])[];
+  /** Where each of the N tokens before padding comes from. */
+  readonly origins: readonly Origin[];
   readonly chunks: number;
+}
+
+/** What a graph wants of a batch beside its tokens. */
+interface Asked {
+  readonly inputs: readonly string[];
+  /** Whether whole distributions are computed, so that only so many rows may go together. */
+  readonly whole: boolean;
+  readonly teacher?: TokenLoss['distribution'] | undefined;
+}
+
+/** Weighted tokens of a sequence that are computed together: all of them, unless their distributions are too many. */
+interface Piece {
+  readonly index: number;
+  readonly positions: readonly number[];
+  /** Weighted tokens of the sequence before this piece. */
+  readonly first: number;
+  /** Up to the last of its tokens, which itself is never an input. */
+  readonly length: number;
+}
+
+function piecesOf({ weights }: TokenSequence, index: number, rowsAtOnce: number): Piece[] {
+  const positions: number[] = [];
+  for (let t = 1; t < weights.length; t++) if (weights[t] !== 0) positions.push(t);
+  const pieces: Piece[] = [];
+  for (let first = 0; first < positions.length; first += rowsAtOnce) {
+    const own = positions.slice(first, first + rowsAtOnce);
+    pieces.push({ index, positions: own, first, length: own.at(-1)! });
+  }
+  return pieces;
 }
 
 export class Trainer implements Disposable {
@@ -41,18 +83,30 @@ export class Trainer implements Disposable {
     batch: readonly TokenSequence[],
     temperature: number,
     parameters: Bindings,
+    distribution?: 'full' | number,
   ): Promise<ForwardResult> {
+    const { config, lora } = this.#options;
     const result = emptyResult(batch);
-    for (const packed of this.#pack(batch, temperature, [])) {
-      const program = await this.#program(`score/${packed.chunks}`, () => {
-        return scoringGraph(this.#options.config, this.#options.lora, packed.chunks);
-      });
+    if (distribution !== undefined) checkWidth(distribution, config.vocabularySize);
+    // All tokens are the whole distribution, which needs no ids.
+    const width = distribution === config.vocabularySize ? 'full' : distribution;
+    const distributions =
+      width === undefined ? undefined : new DistributionCollector(batch, width, config.vocabularySize);
+    for (const packed of this.#pack(batch, temperature, { inputs: [], whole: width !== undefined })) {
+      const program = await this.#program(
+        width === undefined ? `score/${packed.chunks}` : `score/distribution/${width}`,
+        () =>
+          width === undefined
+            ? scoringGraph(config, lora, packed.chunks)
+            : distributionGraph(config, lora, width),
+      );
       const fixed = bindingsOf(program, { ...this.#options.tables, ...parameters });
       const outputs = await program.run({ ...inputsOf(program, packed), ...fixed });
       scatter(outputs['logprobs']!, packed, result.logprobs);
       scatter(outputs['entropies']!, packed, result.entropies);
+      distributions?.add(packed.origins, outputs['distribution']!, outputs['ids']);
     }
-    return result;
+    return distributions === undefined ? result : { ...result, distributions: distributions.result };
   }
 
   /** See `Policy.forwardBackward`. */
@@ -68,7 +122,8 @@ export class Trainer implements Disposable {
     let total = 0;
     let computedTokens = 0;
     let computedPositions = 0;
-    for (const packed of this.#pack(batch, temperature, loss.inputs)) {
+    const asked = { inputs: loss.inputs, whole: loss.distribution !== undefined, teacher: loss.distribution };
+    for (const packed of this.#pack(batch, temperature, asked)) {
       const program = await this.#program(`${loss.key}/${packed.chunks}`, () => {
         return trainingGraph(config, lora, trained, loss, packed.chunks);
       });
@@ -99,47 +154,46 @@ export class Trainer implements Disposable {
   *#pack(
     batch: readonly TokenSequence[],
     temperature: number,
-    lossInputs: readonly string[],
+    asked: Asked,
   ): Generator<Packed & { readonly tokens: number }> {
-    // A sequence is computed up to its last weighted token, which itself is never an input.
-    const lengths = batch.map((sequence, index) => {
-      this.#check(sequence, index, lossInputs);
-      return sequence.weights.findLastIndex((weight) => weight !== 0);
+    const { microBatchPositions, config } = this.#options;
+    const rowsAtOnce = asked.whole ? rowsOfDistribution(config.vocabularySize) : Number.POSITIVE_INFINITY;
+    const pieces = batch.flatMap((sequence, index) => {
+      this.#check(sequence, index, asked);
+      return piecesOf(sequence, index, rowsAtOnce);
     });
-    const computed = Array.from(batch.keys()).filter((index) => lengths[index]! > 0);
     const plan = planMicroBatches(
-      computed.map((index) => lengths[index]!),
-      this.#options.microBatchPositions,
+      pieces.map(({ length }) => length),
+      Math.min(microBatchPositions, rowsAtOnce),
     );
     for (const { members, length } of plan) {
-      const chosen = members.map((member) => computed[member]!);
-      const tokens = chosen.reduce((sum, index) => sum + lengths[index]!, 0);
-      yield { ...this.#packOne(batch, chosen, length, temperature, lossInputs), tokens };
+      const chosen = members.map((member) => pieces[member]!);
+      const tokens = chosen.reduce((sum, piece) => sum + piece.length, 0);
+      yield { ...this.#packOne(batch, chosen, length, temperature, asked), tokens };
     }
   }
 
   #packOne(
     batch: readonly TokenSequence[],
-    members: readonly number[],
+    pieces: readonly Piece[],
     length: number,
     temperature: number,
-    lossInputs: readonly string[],
+    asked: Asked,
   ): Packed {
-    const origins: (readonly [number, number])[] = [];
-    const tokens = new BigInt64Array(members.length * length);
+    const origins: Origin[] = [];
+    const tokens = new BigInt64Array(pieces.length * length);
     const rows: number[] = [];
     const sequences: number[] = [];
-    for (const [slot, index] of members.entries()) {
-      const { tokens: own, weights } = batch[index]!;
+    for (const [slot, piece] of pieces.entries()) {
+      const own = batch[piece.index]!.tokens;
       for (let t = 0; t < Math.min(length, own.length); t++) tokens[slot * length + t] = BigInt(own[t]!);
-      for (let t = 1; t <= length && t < own.length; t++) {
-        if (weights[t] === 0) continue;
-        origins.push([index, t]);
+      for (const [at, t] of piece.positions.entries()) {
+        origins.push([piece.index, t, piece.first + at]);
         rows.push(slot * length + t - 1);
         sequences.push(slot);
       }
     }
-    const chunks = headChunks(origins.length, this.#options.config.vocabularySize);
+    const chunks = asked.whole ? 1 : headChunks(origins.length, this.#options.config.vocabularySize);
     // Rows that fill up the last chunk repeat row 0 with weight 0.
     const padded = Math.ceil(origins.length / chunks) * chunks;
     const integers = (values: readonly number[]): HostTensor => {
@@ -153,15 +207,16 @@ export class Trainer implements Disposable {
       return { data, shape: [padded] };
     };
     const inputs: Record<string, HostTensor> = {
-      tokens: { data: tokens, shape: [members.length, length] },
+      tokens: { data: tokens, shape: [pieces.length, length] },
       rows: integers(rows),
       targets: integers(origins.map(([index, t]) => batch[index]!.tokens[t]!)),
       inverseTemperature: { data: Float32Array.of(1 / temperature), shape: [] },
       weights: floats(({ weights }) => weights),
       sequence: integers(sequences),
-      zerosPerSequence: { data: new Float32Array(members.length), shape: [members.length] },
+      zerosPerSequence: { data: new Float32Array(pieces.length), shape: [pieces.length] },
     };
-    for (const name of lossInputs) inputs[`input.${name}`] = floats((sequence) => sequence.inputs![name]!);
+    for (const name of asked.inputs) inputs[`input.${name}`] = floats((sequence) => sequence.inputs![name]!);
+    if (asked.teacher !== undefined) Object.assign(inputs, teacherTensors(batch, origins, asked.teacher));
     return { inputs, origins, chunks };
   }
 
@@ -173,7 +228,7 @@ export class Trainer implements Disposable {
     return program;
   }
 
-  #check({ tokens, weights, inputs }: TokenSequence, index: number, lossInputs: readonly string[]): void {
+  #check({ tokens, weights, inputs, teacher }: TokenSequence, index: number, asked: Asked): void {
     const { contextLength, config } = this.#options;
     const refuse = (what: string, found: unknown, expected: string): never => {
       throw new AhaError({
@@ -194,7 +249,12 @@ export class Trainer implements Disposable {
       refuse('a token is not in the vocabulary', bad, `0 to ${config.vocabularySize - 1}`);
     const odd = weights.find((weight) => !Number.isFinite(weight));
     if (odd !== undefined) refuse('a weight is not finite', odd, 'finite numbers');
-    for (const name of lossInputs) {
+    if (asked.teacher !== undefined) {
+      const rows = weights.reduce((count, weight, t) => count + Number(t > 0 && weight !== 0), 0);
+      const fault = teacherFault(teacher, asked.teacher, rows, config.vocabularySize);
+      if (fault !== undefined) refuse('the teacher of the loss', fault.found, fault.expected);
+    }
+    for (const name of asked.inputs) {
       const own = inputs?.[name];
       if (own?.length !== tokens.length) {
         refuse(`the loss input ${name}`, own?.length, `one value for each of ${tokens.length} tokens`);

@@ -1,16 +1,17 @@
 /** The graphs of scoring and learning: a decoder, its head at the weighted tokens, a loss, and its gradient. */
 import { backward } from '../graph/gradients/backward.ts';
 import { type GraphFunction, graphFunction } from '../graph/function.ts';
-import { add } from '../graph/ops/elementwise.ts';
-import { indexAdd, indexAddOp, indexSelect } from '../graph/ops/indexing.ts';
-import { addmm, matmulOp } from '../graph/ops/matmul.ts';
+import { add, exp, mul, neg } from '../graph/ops/elementwise.ts';
+import { indexAdd, indexAddOp, indexSelect, takeAlongLast, topK } from '../graph/ops/indexing.ts';
+import { addmm, matmul, matmulOp } from '../graph/ops/matmul.ts';
+import { logSoftmax, sum } from '../graph/ops/reduce.ts';
 import { fullOp, reshape } from '../graph/ops/shape.ts';
 import { tokenLogprobs } from '../graph/ops/token-logprobs.ts';
 import { attributesOf, input, type Tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { causalAttention, decoderHidden, decoderWeights, headWeight, ropeInputs } from '../model/decoder.ts';
 import type { LoraConfig } from '../model/lora.ts';
-import type { TokenLoss } from './policy.ts';
+import type { DistributionArguments, TokenLoss } from './policy.ts';
 
 /** Elements of logits that exist at once: 16 MiB of them stay in the last-level cache and bound memory. */
 const logitsAtOnce = 4 * 1024 * 1024;
@@ -39,6 +40,29 @@ export function scoringGraph(
 }
 
 /**
+ * As `scoringGraph` for N that is bounded by `rowsOfDistribution`, and further outputs: `distribution` [N, K], log p
+ * of the K most likely tokens (of all, for K = V), and for fewer than all `ids` i64 [N, K].
+ */
+export function distributionGraph(
+  config: ModelConfig,
+  lora: LoraConfig | undefined,
+  width: 'full' | number,
+): GraphFunction {
+  const { logprobs, entropies, logs } = distributed(config, lora);
+  if (width === 'full') return graphFunction({ logprobs, entropies, distribution: logs });
+  const { values, indices } = topK(logs, width);
+  return graphFunction({ logprobs, entropies, distribution: values, ids: indices });
+}
+
+/** Elements of a matrix of whole distributions, of which a loss holds several at once: 128 MiB each. */
+const distributionElements = 32 * 1024 * 1024;
+
+/** How many tokens' distributions over the vocabulary are computed at once. */
+export function rowsOfDistribution(vocabulary: number): number {
+  return Math.max(1, Math.floor(distributionElements / vocabulary));
+}
+
+/**
  * As `scoringGraph`, and further inputs `weights` [N], `sequence` [N], `zerosPerSequence` [S], `input.NAME` [N] for
  * each input of the loss, `sum.PARAMETER` (the gradient so far) for each trained parameter; and further outputs
  * `loss`, `perToken.NAME` [N], `gradient.PARAMETER` = sum + gradient, which may be bound to the same memory as the sum.
@@ -50,7 +74,8 @@ export function trainingGraph(
   loss: TokenLoss,
   chunks: number,
 ): GraphFunction {
-  const { logprobs, entropies, parameters } = scored(config, lora, chunks);
+  const whole = loss.distribution === undefined ? undefined : distributed(config, lora);
+  const { logprobs, entropies, parameters } = whole ?? scored(config, lora, chunks);
   const inputs = Object.fromEntries(loss.inputs.map((name) => [name, input(`input.${name}`, 'f32', ['N'])]));
   const built = loss.build({
     logprobs,
@@ -59,6 +84,7 @@ export function trainingGraph(
     sequence: input('sequence', 'i64', ['N']),
     zerosPerSequence: input('zerosPerSequence', 'f32', ['S']),
     inputs,
+    ...(whole === undefined ? {} : { distribution: teacherInputs(whole, loss, config) }),
   });
   const outputs: Record<string, Tensor> = { loss: built.loss, logprobs, entropies };
   for (const [name, tensor] of Object.entries(built.perToken ?? {})) outputs[`perToken.${name}`] = tensor;
@@ -73,22 +99,50 @@ export function trainingGraph(
   return graphFunction(outputs);
 }
 
+/** Inputs `teacher` [N, K], and `teacher.ids` [N, K], `teacher.tail` [N] for the most likely tokens only. */
+function teacherInputs(
+  { logs, targets }: Pick<DistributionArguments, 'logs' | 'targets'>,
+  loss: TokenLoss,
+  config: ModelConfig,
+): DistributionArguments {
+  if (loss.distribution === 'full') {
+    return { logs, targets, teacher: input('teacher', 'f32', ['N', config.vocabularySize]) };
+  }
+  return {
+    logs,
+    targets,
+    teacher: input('teacher', 'f32', ['N', 'K']),
+    ids: input('teacher.ids', 'i64', ['N', 'K']),
+    tail: input('teacher.tail', 'f32', ['N']),
+  };
+}
+
 function scored(config: ModelConfig, lora: LoraConfig | undefined, chunks: number) {
+  const { inputs, parameters } = headInputs(config, lora);
+  return { ...tokenLogprobs(inputs, { transposed: true, chunks }), parameters };
+}
+
+/** As `scored`, with whole distributions: all logits at once. */
+function distributed(config: ModelConfig, lora: LoraConfig | undefined) {
+  const { inputs, parameters } = headInputs(config, lora);
+  const { hidden, weight, targets, inverseTemperature } = inputs;
+  const logs = logSoftmax(matmul(mul(hidden, inverseTemperature), weight, { transposeB: true }));
+  const entropies = neg(sum(mul(exp(logs), logs), { axes: [-1] }));
+  return { logprobs: takeAlongLast(logs, targets), entropies, logs, targets, parameters };
+}
+
+function headInputs(config: ModelConfig, lora: LoraConfig | undefined) {
   const weights = decoderWeights(config, lora);
   const tokens = input('tokens', 'i64', ['B', 'T']);
   const tables = ropeInputs(config);
   const hidden = decoderHidden(config, weights, tokens, causalAttention(config, tables));
-  const rows = input('rows', 'i64', ['N']);
-  const head = tokenLogprobs(
-    {
-      hidden: indexSelect(hidden, rows),
-      weight: headWeight(config, weights),
-      targets: input('targets', 'i64', ['N']),
-      inverseTemperature: input('inverseTemperature', 'f32', []),
-    },
-    { transposed: true, chunks },
-  );
-  return { ...head, parameters: weights.parameters };
+  const inputs = {
+    hidden: indexSelect(hidden, input('rows', 'i64', ['N'])),
+    weight: headWeight(config, weights),
+    targets: input('targets', 'i64', ['N']),
+    inverseTemperature: input('inverseTemperature', 'f32', []),
+  };
+  return { inputs, parameters: weights.parameters };
 }
 
 /** sum + gradient, where possible inside the operation that computes the gradient. */

@@ -1,0 +1,80 @@
+/** Everything that can be configured about distillation, as strict schemas: what the three methods do not share. */
+import { z } from 'zod';
+import { parseWithSchema } from '../util/schema.ts';
+import { sftSchema } from './sft-config.ts';
+
+const atLeastOne = () => z.int().min(1);
+
+export const logitSchema = z.strictObject({
+  beta: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe(
+      'Which divergence: 0 forward KL (teacher ‖ student), 1 reverse KL (student ‖ teacher), between them the ' +
+        'generalized Jensen-Shannon divergence.',
+    ),
+  temperature: z.number().positive().default(1).describe('Divides the logits of both in the divergence.'),
+  scaleByTemperature: z
+    .boolean()
+    .default(false)
+    .describe('Multiply the divergence by the square of the temperature (Hinton et al. 2015).'),
+  crossEntropy: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('Share of the cross-entropy of the examples in the loss; the divergence has the rest.'),
+  topK: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      "Learn from the teacher's K most likely tokens and the mass of the rest, computed once per example and kept " +
+        'in the run; 0 learns from its whole vocabulary, computed at each step.',
+    ),
+});
+
+export const onPolicySchema = z.strictObject({
+  completionsPerPrompt: atLeastOne().default(4).describe('Completions that the student samples per prompt.'),
+  maxCompletionTokens: atLeastOne().default(256).describe('A completion longer than this is cut off.'),
+  temperature: z.number().positive().default(1).describe('Divides the logits, in sampling and scoring.'),
+  discount: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe(
+      'How much later gaps count for a token: 0 only its own, 1 all to the end (MiniLLM, arXiv 2306.08543).',
+    ),
+  lengthNormalised: z
+    .boolean()
+    .default(true)
+    .describe('With a discount: the mean of the gaps to the end instead of their sum.'),
+});
+
+export const logitDistillSchema = sftSchema.extend({
+  logit: logitSchema.prefault({}).describe('Logit distillation.'),
+});
+/** Prompts per step take the place of examples. */
+export const onPolicyDistillSchema = sftSchema.extend({
+  onPolicy: onPolicySchema.prefault({}).describe('On-policy distillation.'),
+});
+
+export type LogitDistillConfig = z.output<typeof logitDistillSchema>;
+export type LogitDistillConfigInput = z.input<typeof logitDistillSchema>;
+export type OnPolicyDistillConfig = z.output<typeof onPolicyDistillSchema>;
+export type OnPolicyDistillConfigInput = z.input<typeof onPolicyDistillSchema>;
+
+const what = 'The configuration of distillation';
+
+/** With defaults filled in; throws `AhaError` (invalid-configuration). */
+export function parseLogitDistillConfig(value: unknown): LogitDistillConfig {
+  return parseWithSchema(logitDistillSchema, value, { what });
+}
+
+/** With defaults filled in; throws `AhaError` (invalid-configuration). */
+export function parseOnPolicyDistillConfig(value: unknown): OnPolicyDistillConfig {
+  return parseWithSchema(onPolicyDistillSchema, value, { what });
+}
