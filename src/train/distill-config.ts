@@ -54,6 +54,53 @@ export const onPolicySchema = z.strictObject({
     .describe('With a discount: the mean of the gaps to the end instead of their sum.'),
 });
 
+export const textSchema = z.strictObject({
+  problems: atLeastOne().default(256).describe('Training problems of the task that the teacher answers.'),
+  samples: atLeastOne().default(4).describe('Answers per problem.'),
+  maxTokens: atLeastOne().default(512).describe('An answer longer than this is cut off, and not kept.'),
+  temperature: z.number().min(0).default(0.7).describe('0 is greedy.'),
+  topP: z.number().gt(0).max(1).default(1).describe('Keep the smallest set of tokens with this probability.'),
+  minScore: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe("Least score by the task's verifier for an answer to be kept; 0 keeps all that were judged."),
+  keepPerProblem: atLeastOne().default(4).describe('Most answers that are kept per problem; the first come.'),
+  terms: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Licence or terms of use of the teacher's texts, recorded with each of them. Needed for an endpoint.",
+    ),
+  model: z.string().min(1).optional().describe("The model's name at the endpoint."),
+  keyVariable: z
+    .string()
+    .min(1)
+    .default('OPENAI_API_KEY')
+    .describe("The environment variable that holds the endpoint's key."),
+  concurrency: atLeastOne().default(8).describe('Requests to the endpoint at a time.'),
+  retries: z.int().min(0).default(8).describe('Further tries after a failure that may pass.'),
+  budget: z
+    .strictObject({
+      requests: atLeastOne().optional().describe('Most requests.'),
+      tokens: atLeastOne().optional().describe('Most tokens of prompts and answers.'),
+      price: z.number().positive().optional().describe('Most money, in the currency of prices.'),
+    })
+    .prefault({})
+    .describe('What may be spent at the endpoint; the run stops there and can be resumed with more.'),
+  prices: z
+    .strictObject({
+      prompt: z.number().min(0).describe('Of a million tokens of prompts.'),
+      completion: z.number().min(0).describe('Of a million tokens of answers.'),
+    })
+    .optional()
+    .describe('What the endpoint costs.'),
+});
+
+export type TextDistillConfig = z.output<typeof textSchema>;
+
 export const logitDistillSchema = sftSchema.extend({
   logit: logitSchema.prefault({}).describe('Logit distillation.'),
 });

@@ -16,7 +16,7 @@ import { dimProduct } from '../graph/dim.ts';
 import { add, detach, exp, log, maximum, mul, neg, sub } from '../graph/ops/elementwise.ts';
 import { indexAdd, indexSelect, takeAlongLast } from '../graph/ops/indexing.ts';
 import { logSoftmax, max, sum } from '../graph/ops/reduce.ts';
-import { concat, full, iota, reshape } from '../graph/ops/shape.ts';
+import { full, iota, reshape } from '../graph/ops/shape.ts';
 import { scalar, type Tensor } from '../graph/tensor.ts';
 
 export interface DistillationLossOptions {
@@ -45,8 +45,10 @@ export function distillationLoss(options: DistillationLossOptions): TokenLoss {
     distribution: support,
     build({ logprobs, weights, distribution }) {
       const { logs, targets, teacher, ids, tail } = distribution!;
-      const [student, other] = ids === undefined ? [logs, teacher] : withTail(logs, teacher, ids, tail!);
-      const divergence = generalizedDivergence(student, other, beta);
+      const divergence =
+        ids === undefined
+          ? generalizedDivergence(logs, teacher, beta)
+          : divergenceWithTail({ logs, teacher, ids, tail: tail! }, beta);
       const perToken: Record<string, Tensor> = { divergence };
       let loss = mul(divergence, scalar(divergenceWeight));
       if (mixed) {
@@ -80,18 +82,23 @@ function divergenceFrom(p: Tensor, q: Tensor): Tensor {
   return sum(mul(exp(p), sub(p, q)), { axes: [-1] });
 }
 
-/** Both distributions over the teacher's K tokens and one outcome for all others [N, K + 1]. */
-function withTail(logs: Tensor, teacher: Tensor, ids: Tensor, tail: Tensor): [Tensor, Tensor] {
+/** The divergence over the teacher's K tokens and one outcome for all others [N]: its terms simply add up. */
+function divergenceWithTail(
+  { logs, teacher, ids, tail }: Record<'logs' | 'teacher' | 'ids' | 'tail', Tensor>,
+  beta: number,
+): Tensor {
   const [rows, vocabulary] = logs.shape as [string, number];
-  const size = dimProduct([rows, vocabulary]);
   const offsets = mul(reshape(iota(rows), [rows, 1]), scalar(vocabulary, 'i64'));
   const places = add(ids, offsets); // [N, K] in N·V
-  const flat = reshape(logs, [size]);
+  const flat = reshape(logs, [dimProduct([rows, vocabulary])]);
   const chosen = indexSelect(flat, places);
   // What is left of the student: its log-probabilities without the chosen, summed.
   const others = reshape(indexAdd(flat, places, full(ids.shape, -1e30)), logs.shape);
   const largest = detach(max(others, { axes: [-1], keepDims: true }));
   const left = add(log(sum(exp(sub(others, largest)), { axes: [-1], keepDims: true })), largest); // [N, 1]
   const own = maximum(left, scalar(leastLog));
-  return [concat([chosen, own], 1), concat([teacher, reshape(tail, [rows, 1])], 1)];
+  return add(
+    generalizedDivergence(chosen, teacher, beta),
+    generalizedDivergence(own, reshape(tail, [rows, 1]), beta),
+  );
 }

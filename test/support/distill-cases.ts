@@ -74,10 +74,10 @@ export function divergenceProblem(
     distribution: {
       logs,
       targets,
-      teacher: input('teacher', 'f32', ['N', width ?? vocabulary]),
+      teacher: input('teacher', 'f32', ['N', width === undefined ? vocabulary : 'K']),
       ...(width === undefined
         ? {}
-        : { ids: input('teacher.ids', 'i64', ['N', width]), tail: input('teacher.tail', 'f32', ['N']) }),
+        : { ids: input('teacher.ids', 'i64', ['N', 'K']), tail: input('teacher.tail', 'f32', ['N']) }),
     },
   });
   const fn = graphFunction({ loss: built.loss, gradient: backward(built.loss, [logits])[0]! });

@@ -1,5 +1,6 @@
 /** `aha train`: reinforcement learning, supervised fine-tuning, distillation. */
 import { Command } from 'commander';
+import { trainDistillCommand } from './train-distill.ts';
 import { trainSftCommand } from './train-sft.ts';
 import { trainZeroCommand } from './train-zero.ts';
 
@@ -8,5 +9,6 @@ export function trainCommand(): Command {
     .summary('train a model')
     .description('Trains a model.')
     .addCommand(trainZeroCommand())
-    .addCommand(trainSftCommand());
+    .addCommand(trainSftCommand())
+    .addCommand(trainDistillCommand());
 }

@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { AhaError, describeError } from '../../errors.ts';
 import { storageError, writeFileAtomic } from '../../util/files.ts';
 import { parseWithSchema } from '../../util/schema.ts';
+import { parseDistillRecipe } from '../recipe/distill-recipe.ts';
 import { parseRecipe } from '../recipe/recipe.ts';
 import { parseSftRecipe } from '../recipe/sft-recipe.ts';
 
@@ -43,6 +44,7 @@ const parsers = {
   'train zero': parseRecipe,
   demo: parseRecipe,
   'train sft': parseSftRecipe,
+  'train distill': parseDistillRecipe,
 };
 
 export type RunCommand = keyof typeof parsers;
