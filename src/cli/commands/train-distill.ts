@@ -84,10 +84,8 @@ async function load(): Promise<Training<'train distill'>> {
     parse: parseDistillRecipe,
     derive: (value) => withLearningRate(value, { lora: 1e-4 }),
     require(value) {
-      const example = [
-        ...['train', 'distill', '--method', 'text', '--teacher', './big', '--student', './small'],
-        ...['--task', 'arithmetic'],
-      ];
+      const line = 'train distill --method text --teacher ./big --student ./small --task arithmetic';
+      const example = line.split(' ');
       if (value['method'] === undefined) throw missing('method', 'logit, text or on-policy', example);
       if (value['teacher'] === undefined) throw missing('teacher', 'a model or an endpoint', example);
       if (value['model'] === undefined) throw missing('student', 'the model to train', example);
