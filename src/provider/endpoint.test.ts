@@ -336,8 +336,14 @@ describe('the budget', () => {
 describe('many requests', () => {
   it('are never more at a time than allowed', async () => {
     const { endpoint } = setUp({ concurrency: 3 });
+    // Nobody is answered before three are under way.
+    let release: () => void = () => undefined;
+    const three = new Promise<void>((resolve) => {
+      release = resolve;
+    });
     server.misbehave = async () => {
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      if (server.open >= 3) release();
+      await three;
       return false;
     };
     await Promise.all(Array.from({ length: 20 }, async (_, i) => endpoint.complete(ask(`${i}`))));
