@@ -4,7 +4,7 @@
  * sandbox's first process polls instead, and limits hold for each process.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Limits } from '../sandbox.ts';
 
@@ -33,6 +33,7 @@ const ownBytes = 16 * 1024 * 1024;
 
 /** The version that can be used here; undefined where none can. Tries it, once. */
 export function controlGroupVersion(): Version | undefined {
+  sweep();
   for (const version of [2, 1] as const) {
     try {
       const group = new Group(version);
@@ -43,6 +44,23 @@ export function controlGroupVersion(): Version | undefined {
     }
   }
   return undefined;
+}
+
+/** Groups that processes of ours left when they were killed; those that still hold something cannot be removed. */
+function sweep(): void {
+  for (const parent of [
+    root,
+    ...['memory', 'pids', 'cpuacct'].map((controller) => `${root}/${controller}`),
+  ]) {
+    try {
+      for (const name of readdirSync(parent)) {
+        const owner = /^aha-(\d+)-/.exec(name)?.[1];
+        if (owner !== undefined && !existsSync(`/proc/${owner}`)) rmdirSync(`${parent}/${name}`);
+      }
+    } catch {
+      // Not there, not ours, or not empty.
+    }
+  }
 }
 
 export function createControlGroup(version: Version): ControlGroup {
