@@ -22,3 +22,7 @@ export { createPromptCodec } from './train/prompt-codec.ts';
 export { math } from './verify/math/math.ts';
 export { failed, scored } from './verify/verdict.ts';
 export type { Verdict } from './verify/verdict.ts';
+export { code } from './verify/code/code.ts';
+export type { CodeOptions, TypeScriptOptions } from './verify/code/code.ts';
+export type { Tests } from './verify/code/tests.ts';
+export { gated, weighted } from './verify/verdict.ts';

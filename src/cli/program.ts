@@ -7,7 +7,9 @@ import { evaluateCommand } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
 import { sampleCommand } from './commands/sample.ts';
 import { scoreCommand } from './commands/score.ts';
+import { taskCommand } from './commands/task.ts';
 import { trainCommand } from './commands/train.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { exitCodes } from './exit-codes.ts';
 
 const help = `
@@ -38,6 +40,8 @@ export function createProgram(): Command {
     evaluateCommand(),
     scoreCommand(),
     exportCommand(),
+    verifyCommand(),
+    taskCommand(),
     doctorCommand(),
   ])
     program.addCommand(command);

@@ -20,6 +20,8 @@ export const mbppSchema = scoringSchema.extend({
   file: z.string().min(1),
   /** How many of the assertions the prompt shows. */
   shownTests: z.int().min(1).default(1),
+  /** Milliseconds for all tests of one answer. */
+  wallMs: z.int().min(1).default(10_000),
   heldOutShare: z.number().gt(0).lt(1).default(0.5),
 });
 
@@ -29,10 +31,12 @@ export interface MbppProblem extends Problem {
   readonly text: string;
   readonly tests: readonly string[];
   readonly setup: string;
+  /** What the tests call of the answer; one of them is called sum. */
+  readonly functions: readonly string[];
 }
 
 export async function mbppTask(options: z.input<typeof mbppSchema>): Promise<Task<MbppProblem>> {
-  const { file, shownTests, heldOutShare, ...scoring } = parseWithSchema(mbppSchema, options, {
+  const { file, shownTests, wallMs, heldOutShare, ...scoring } = parseWithSchema(mbppSchema, options, {
     what: 'The options of task mbpp',
     boundary: 'task',
     fix: 'Give the path of the data: file: mbpp.jsonl.',
@@ -64,6 +68,7 @@ export async function mbppTask(options: z.input<typeof mbppSchema>): Promise<Tas
         id: String(row['task_id']),
         text,
         tests,
+        functions: functionsOf(row.answer, tests),
         setup: typeof row['test_setup_code'] === 'string' ? row['test_setup_code'].replaceAll('\r', '') : '',
       };
     }),
@@ -74,9 +79,23 @@ export async function mbppTask(options: z.input<typeof mbppSchema>): Promise<Tas
       form === 'raw' ? problem.answer : `\`\`\`python\n${problem.answer}\n\`\`\``,
     verify: code.python<MbppProblem>({
       ...scoring,
-      tests: ({ tests, setup }) => ({ kind: 'assertions', assertions: [...tests], setup }),
+      tests: ({ tests, setup, functions }) => ({
+        kind: 'assertions',
+        assertions: [...tests],
+        // One test asks sys for a size and leaves the import to the answer.
+        setup: `import sys, math\n${setup}`,
+        functions: [...functions],
+      }),
+      // Problem 123 adds up the divisors of all numbers below 9999: give it a minute.
+      limits: { wallMs },
       // Two of the 974 build trees of the answer's own class.
       sameProcess: true,
     }),
   });
+}
+
+/** Functions and classes of the reference that the tests name. */
+function functionsOf(source: string, tests: readonly string[]): string[] {
+  const defined = [...source.matchAll(/^(?:def|class)\s+(\w+)/gm)].map(([, name]) => name!);
+  return defined.filter((name) => tests.some((test) => new RegExp(`\\b${name}\\s*\\(`).test(test)));
 }

@@ -51,7 +51,7 @@ export async function runTests(
           mode: 'units',
           setup: tests.setup.replaceAll('\r', ''),
           units: tests.assertions,
-          names: calledNames(tests.assertions),
+          names: tests.functions ?? calledNames(tests.assertions),
           sameProcess,
         },
         source,

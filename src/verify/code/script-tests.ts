@@ -165,7 +165,7 @@ const aha: any = (() => {
         if (unknown) whole = false;
         outcome = unknown ? { passed: null } : { passed: false, message: describeError(error) };
       }
-      results.push({ ...outcome, name: test.name });
+      results.push({ ...outcome, pending: calls.length > job.known.length, name: test.name });
     }
     console.log('\n' + job.marker + JSON.stringify({ calls, checks, whole: whole && checks.length > 0, results, names: results.map((r) => r.name), unsupported, broken: aha.broken ?? null }));
   }

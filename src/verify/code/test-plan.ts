@@ -36,6 +36,8 @@ interface Report {
   readonly whole: boolean;
   readonly results: readonly {
     readonly passed: boolean | null;
+    /** Whether it passed for want of results only. */
+    readonly pending?: boolean;
     readonly message?: string;
     readonly name?: string;
   }[];
@@ -75,8 +77,8 @@ export async function runTestProgram(
   return {
     compared: 'separate-process',
     ...(known.problem === undefined ? {} : { problem: known.problem }),
-    outcomes: report.results.map(({ passed, message, name }): TestOutcome => ({
-      passed: passed === true,
+    outcomes: report.results.map(({ passed, pending, message, name }): TestOutcome => ({
+      passed: passed === true && pending !== true,
       ...(name === undefined ? {} : { name }),
       ...(message === undefined ? {} : { message }),
     })),

@@ -22,6 +22,8 @@ export const testsSchema = z.discriminatedUnion('kind', [
     kind: z.literal('assertions'),
     assertions: z.array(z.string()).min(1),
     setup: z.string().default(''),
+    /** Names of the answer's functions. Default: whatever is called that Python does not have. */
+    functions: z.array(z.string().regex(/^[\p{L}_][\p{L}\p{N}_]*$/u)).optional(),
   }),
   /** A Python function `check(candidate)`, as in HumanEval. */
   z.strictObject({
