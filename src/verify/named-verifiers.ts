@@ -9,7 +9,7 @@ import { testsSchema, type Tests } from './code/tests.ts';
 import { exactVerifier } from './exact.ts';
 import { numberVerifier } from './final-number.ts';
 import { formatVerifier } from './format.ts';
-import { math, mathOptionsSchema, type MathOptions } from './math/math.ts';
+import { math, mathOptionsSchema } from './math/math.ts';
 import type { Verifier } from './verdict.ts';
 
 /** One row: a response and what it is judged by. */
@@ -70,7 +70,7 @@ export const namedVerifiers: readonly NamedVerifier[] = [
     description: 'The final answer of the response is mathematically equal to the reference.',
     row: withReference,
     options: mathOptionsSchema.partial(),
-    create: (options) => math.equals<VerifierRow>(referenceOf, options as MathOptions),
+    create: (options) => math.equals<VerifierRow>(referenceOf, options),
   },
   {
     name: 'format',

@@ -18,34 +18,39 @@ export interface ScriptTests {
 export function splitTestFile(source: string): { readonly names: string[]; readonly body: string } {
   const names: string[] = [];
   const body = source.replaceAll(
-    /^[ \t]*import\s+(?:type\s+)?([^'"`;]*?)\s+from\s*['"]([^'"]+)['"];?[ \t]*$/gm,
-    (_all, clause: string, from: string) => {
-      if (from === 'vitest' || from === 'node:test' || from === 'test' || from === '@jest/globals') {
-        return renamed(clause);
-      }
-      if (/^(?:node:)?assert(?:\/strict)?$/.test(from)) {
-        const local = /^(?:\*\s+as\s+)?([\w$]+)/.exec(clause.trim())?.[1];
-        return `${local === undefined || local === 'assert' ? '' : `const ${local} = assert;`}${renamed(clause.replace(/^[^{]*/, ''), 'assert.')}`;
-      }
-      const lines: string[] = [];
-      const whole = /^\*\s+as\s+([\w$]+)$/.exec(clause.trim())?.[1];
-      if (whole !== undefined) lines.push(`const ${whole} = aha.answer;`);
-      const standing = /^([\w$]+)\s*(?:,|$)/.exec(clause.trim())?.[1];
-      if (standing !== undefined && whole === undefined)
-        lines.push(`const ${standing} = aha.answer.default_;`);
-      for (const part of /\{([^}]*)\}/.exec(clause)?.[1]?.split(',') ?? []) {
-        const [name, local = name] = part
-          .trim()
-          .replace(/^type\s+/, '')
-          .split(/\s+as\s+/);
-        if (name === undefined || name === '' || /^type\s/.test(part.trim())) continue;
-        names.push(name);
-        lines.push(`const ${local} = aha.answer.${name};`);
-      }
-      return lines.join(' ');
+    /(^|;)[ \t]*import\s+(?:type\s+)?([^'"`;]*?)\s+from\s*['"]([^'"]+)['"]/gm,
+    (_all, before: string, clause: string, from: string) => {
+      return `${before}${replacement(clause, from)}`;
     },
   );
   return { names, body };
+
+  function replacement(clause: string, from: string): string {
+    if (from === 'vitest' || from === 'node:test' || from === 'test' || from === '@jest/globals') {
+      const local = /^[\w$]+/.exec(clause.trim())?.[0];
+      const own = local === undefined || local === 'test' || local === 'it' ? '' : `const ${local} = test;`;
+      return `${own}${renamed(clause)}`;
+    }
+    if (/^(?:node:)?assert(?:\/strict)?$/.test(from)) {
+      const local = /^(?:\*\s+as\s+)?([\w$]+)/.exec(clause.trim())?.[1];
+      return `${local === undefined || local === 'assert' ? '' : `const ${local} = assert;`}${renamed(clause.replace(/^[^{]*/, ''), 'assert.')}`;
+    }
+    const lines: string[] = [];
+    const whole = /^\*\s+as\s+([\w$]+)$/.exec(clause.trim())?.[1];
+    if (whole !== undefined) lines.push(`const ${whole} = aha.answer;`);
+    const standing = /^([\w$]+)\s*(?:,|$)/.exec(clause.trim())?.[1];
+    if (standing !== undefined && whole === undefined) lines.push(`const ${standing} = aha.answer.default_;`);
+    for (const part of /\{([^}]*)\}/.exec(clause)?.[1]?.split(',') ?? []) {
+      const [name, local = name] = part
+        .trim()
+        .replace(/^type\s+/, '')
+        .split(/\s+as\s+/);
+      if (name === undefined || name === '' || /^type\s/.test(part.trim())) continue;
+      names.push(name);
+      lines.push(`const ${local} = aha.answer.${name};`);
+    }
+    return lines.join(' ');
+  }
 }
 
 /** `{ it as check }` of a framework as constants; the plain names are there already. */
