@@ -10,6 +10,7 @@ import { scoreCommand } from './commands/score.ts';
 import { taskCommand } from './commands/task.ts';
 import { trainCommand } from './commands/train.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { pipelineCommand } from './commands/pipeline.ts';
 import { exitCodes } from './exit-codes.ts';
 
 const help = `
@@ -36,6 +37,7 @@ export function createProgram(): Command {
   for (const command of [
     demoCommand(),
     trainCommand(),
+    pipelineCommand(),
     sampleCommand(),
     evaluateCommand(),
     scoreCommand(),

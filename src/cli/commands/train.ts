@@ -1,6 +1,7 @@
 /** `aha train`: reinforcement learning, supervised fine-tuning, distillation. */
 import { Command } from 'commander';
 import { trainDistillCommand } from './train-distill.ts';
+import { trainR1Command } from './pipeline.ts';
 import { trainSftCommand } from './train-sft.ts';
 import { trainZeroCommand } from './train-zero.ts';
 
@@ -10,5 +11,6 @@ export function trainCommand(): Command {
     .description('Trains a model.')
     .addCommand(trainZeroCommand())
     .addCommand(trainSftCommand())
-    .addCommand(trainDistillCommand());
+    .addCommand(trainDistillCommand())
+    .addCommand(trainR1Command());
 }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { grpoSchema, pretrainSchema } from '../../train/config.ts';
 import { engineSchema, loraField, modelSizeSchema } from '../../train/model-settings.ts';
 import { solveRateSelectionSchema } from '../../task/solve-rates.ts';
+import { rewardPartsSchema } from '../../train/reward-parts.ts';
 import { parseWithSchema } from '../../util/schema.ts';
 
 /** A model that begins as random numbers, with what it learns before reinforcement learning. */
@@ -48,6 +49,7 @@ export const recipeSchema = grpoSchema.extend({
   prompt: promptField,
   lora: loraField,
   engine: engineSchema.prefault({}).describe('How this machine is used.'),
+  reward: rewardPartsSchema.prefault({}).describe('Parts of the reward beside the verdict of the task.'),
   scratch: scratchSchema.optional().describe('Size and pre-training of a model from scratch.'),
 });
 

@@ -8,8 +8,10 @@ import { trainGrpo } from '../../train/grpo.ts';
 import { loadTask } from '../../task/load.ts';
 import { readSolveRates, selectBySolveRate } from '../../task/solve-rates.ts';
 import type { Task } from '../../task/task.ts';
+import { withRewardParts } from '../../train/reward-parts.ts';
 import type { CommandContext } from '../command.ts';
 import { openModel, type OpenModel } from '../model/open-model.ts';
+import { openJudge } from '../model/open-judge.ts';
 import { chooseForm, codecFor } from '../model/prompt-form.ts';
 import { loraOf } from '../../train/model-settings.ts';
 import type { Recipe } from '../recipe/recipe.ts';
@@ -145,6 +147,7 @@ async function learn(
     lora,
     engine: _engine,
     scratch: _scratch,
+    reward,
     ...config
   } = recipe;
   let shown: View | undefined;
@@ -158,11 +161,11 @@ async function learn(
     if (!reporter.progressTerminal.live) reporter.line(title);
     return await trainGrpo({
       policy,
-      task: task.configure({ form }),
+      task: withRewardParts(task.configure({ form }), reward, openJudge),
       codec: codecFor(model.tokenizer(), form, source),
       config,
       folder,
-      identity: { model: recipe.model, lora, ...(solveRates === undefined ? {} : { solveRates }) },
+      identity: { model: recipe.model, lora, reward, ...(solveRates === undefined ? {} : { solveRates }) },
       signal: interruption.signal,
       clock,
       onEvent: (event) => {
