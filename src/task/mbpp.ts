@@ -21,7 +21,7 @@ export const mbppSchema = scoringSchema.extend({
   /** How many of the assertions the prompt shows. */
   shownTests: z.int().min(1).default(1),
   /** Milliseconds for all tests of one answer. */
-  wallMs: z.int().min(1).default(10_000),
+  wallMs: z.int().min(1).default(60_000),
   heldOutShare: z.number().gt(0).lt(1).default(0.5),
 });
 
@@ -86,7 +86,7 @@ export async function mbppTask(options: z.input<typeof mbppSchema>): Promise<Tas
         setup: `import sys, math\n${setup}`,
         functions: [...functions],
       }),
-      // Problem 123 adds up the divisors of all numbers below 9999: give it a minute.
+      // Problem 123 adds up the divisors of all numbers below 9999, which takes a slow machine half a minute.
       limits: { wallMs },
       // Two of the 974 build trees of the answer's own class.
       sameProcess: true,
