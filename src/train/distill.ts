@@ -15,6 +15,7 @@
  *
  * whose expected gradient is that of the reverse KL divergence, one token deep; a discount looks further ahead.
  */
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Policy, TokenDistributions, TokenLoss, TokenSequence } from '../engine/policy.ts';
 import { AhaError } from '../errors.ts';
@@ -84,7 +85,9 @@ export async function distillLogits(options: LogitDistillOptions): Promise<Learn
     crossEntropyWeight: logit.crossEntropy,
     temperature: logit.temperature,
   });
-  const key = JSON.stringify([teacherName, data.fingerprint, logit.temperature]);
+  // What decides which example has which number is part of the key.
+  const { seed, heldOutShare } = config;
+  const key = JSON.stringify([teacherName, data.fingerprint, seed, heldOutShare, logit.temperature]);
   const cache =
     logit.topK === 0 ? undefined : new TeacherCache(join(options.folder, 'teacher'), logit.topK, key);
   return runSteps({
@@ -169,6 +172,7 @@ export async function distillOnPolicy(options: OnPolicyDistillOptions): Promise<
       method: 'on-policy',
       config,
       teacher: teacherName,
+      prompts: promptsFingerprint(prompt, examplesPerStep * fingerprintedSteps),
       policy: policy.description,
       ...options.identity,
     },
@@ -217,6 +221,18 @@ export async function distillOnPolicy(options: OnPolicyDistillOptions): Promise<
     },
     evaluate: async () => learnEvaluation({ ...options, config, heldOut: options.heldOut ?? [] }),
   });
+}
+
+/** Steps whose prompts a resumed run compares: enough to tell data apart, whatever the number of steps. */
+const fingerprintedSteps = 64;
+
+function promptsFingerprint(prompt: OnPolicyDistillOptions['prompt'], count: number): string {
+  const hash = createHash('sha256');
+  for (let index = 0; index < count; index++) {
+    const { tokens } = prompt(index);
+    hash.update(`${tokens.length}\n`).update(tokens);
+  }
+  return hash.digest('hex');
 }
 
 function sampled(prompt: Int32Array, completion: Int32Array, logprobs: Float32Array) {

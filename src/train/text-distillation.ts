@@ -55,6 +55,8 @@ export interface CollectedTexts {
   readonly dropped: Readonly<Record<DropReason, number>>;
   /** Problems of which some answer was kept. */
   readonly problemsKept: number;
+  /** Problems that the teacher cannot be asked: their prompt does not fit its context. */
+  readonly unasked: number;
 }
 
 type DropReason = 'empty' | 'wrong' | 'cut-off' | 'unjudged' | 'repeated' | 'surplus';
@@ -87,6 +89,7 @@ export async function collectTexts(options: CollectTextsOptions): Promise<Collec
   await checkAsked(join(folder, 'texts.json'), options);
   const texts = await readTexts(path);
   const aborted = () => signal?.aborted ?? false;
+  const unasked = new Set<number>();
   const known = new Set(texts.map(({ index, sample }) => `${index}/${sample}`));
   const total = config.problems * config.samples;
   const record = async (text: Text) => {
@@ -109,7 +112,11 @@ export async function collectTexts(options: CollectTextsOptions): Promise<Collec
       const samples = Array.from({ length: config.samples }, (_, sample) => sample)
         .filter((sample) => !known.has(`${index}/${sample}`))
         .map((sample) => ({ index: sample, stream: streamKey(seed, 'teacher', index, sample) }));
-      return samples.length === 0 ? [] : [{ index, problem, prompt: task.prompt(problem), samples }];
+      if (samples.length === 0) return [];
+      const prompt = task.prompt(problem);
+      if (responder.refusal(prompt) === undefined) return [{ index, problem, prompt, samples }];
+      unasked.add(index);
+      return [];
     });
     if (jobs.length === 0) continue;
     let written: Promise<void> = Promise.resolve();
@@ -141,7 +148,7 @@ export async function collectTexts(options: CollectTextsOptions): Promise<Collec
     }
     await written;
   }
-  return select(options, texts);
+  return select(options, texts, unasked.size);
 }
 
 async function scoreOf(
@@ -157,7 +164,11 @@ async function scoreOf(
 }
 
 /** Writes the rows that are worth learning, in the order of problems and samples. */
-async function select(options: CollectTextsOptions, texts: readonly Text[]): Promise<CollectedTexts> {
+async function select(
+  options: CollectTextsOptions,
+  texts: readonly Text[],
+  unasked: number,
+): Promise<CollectedTexts> {
   const { config, studentTask, folder } = options;
   const dropped: Record<DropReason, number> = {
     empty: 0,
@@ -193,12 +204,13 @@ async function select(options: CollectTextsOptions, texts: readonly Text[]): Pro
   const file = join(folder, 'examples.jsonl');
   await writeFileAtomic(file, lines.map((line) => `${line}\n`).join(''));
   return {
-    reason: asked.length < config.problems * config.samples ? 'interrupted' : 'completed',
+    reason: asked.length < (config.problems - unasked) * config.samples ? 'interrupted' : 'completed',
     file,
     drawn: asked.length,
     kept: lines.length,
     dropped,
     problemsKept: keptOf.size,
+    unasked,
   };
 }
 

@@ -1,14 +1,12 @@
 /** A run on the real engine, killed with SIGKILL at ten random moments, ends in the same files, byte for byte. */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { GrpoConfigInput } from '../../src/train/config.ts';
 import { randomStream } from '../../src/util/random.ts';
 import { compiledModule } from '../support/compiled.ts';
+import { policyFiles, runTrainer } from '../support/killed-run.ts';
 
 const config: GrpoConfigInput = {
   seed: 5,
@@ -48,50 +46,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-interface Message {
-  readonly type?: string;
-  readonly checkpoint?: string;
-}
-
-/** Runs the trainer; `kill` milliseconds after its first event it is killed. The final checkpoint, if it got there. */
-async function process(folder: string, kill?: number): Promise<string | undefined> {
-  const child = fork(program, [folder], { execArgv: [] });
-  const exit = once(child, 'exit');
-  let checkpoint: string | undefined;
-  let started: () => void;
-  const start = new Promise<void>((resolve) => (started = resolve));
-  child.on('message', (message: Message) => {
-    checkpoint ??= message.checkpoint;
-    started();
-  });
-  await Promise.race([start, exit]);
-  if (kill !== undefined) {
-    await Promise.race([delay(kill), exit]);
-    child.kill('SIGKILL');
-  }
-  const [code] = (await exit) as [number | null];
-  if (kill === undefined && code !== 0) throw new Error(`the trainer ended with ${code}`);
-  return checkpoint;
-}
-
-/** The state of the policy as it was saved, by file. */
-async function policyFiles(checkpoint: string): Promise<Record<string, string>> {
-  const folder = join(checkpoint, 'policy');
-  const names = (await readdir(folder)).toSorted();
-  const contents = await Promise.all(
-    names.map(async (name) => (await readFile(join(folder, name))).toString('base64')),
-  );
-  return Object.fromEntries(names.map((name, index) => [name, contents[index]!]));
-}
-
 it('ends in the same weights and the same optimizer after ten kills', async () => {
-  const whole = await policyFiles((await process(join(root, 'whole')))!);
+  const whole = await policyFiles((await runTrainer(program, [join(root, 'whole')]))!);
   expect(Object.keys(whole)).toContain('weights.safetensors');
   const random = randomStream('kill');
   let kills = 0;
   let checkpoint: string | undefined;
   while (checkpoint === undefined) {
-    checkpoint = await process(join(root, 'killed'), kills < 10 ? random.integer(200) : undefined);
+    checkpoint = await runTrainer(
+      program,
+      [join(root, 'killed')],
+      kills < 10 ? { after: random.integer(200) } : undefined,
+    );
     if (checkpoint === undefined) kills++;
   }
   expect(kills).toBeGreaterThanOrEqual(5);

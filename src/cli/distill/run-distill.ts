@@ -81,6 +81,8 @@ export async function runDistill(
         stopStrings: codec?.stopStrings ?? [],
         heldOut: data?.heldOut ?? [],
         config: { ...config, onPolicy, steps: recipe.steps ?? 100 },
+        // All of the data, of which the first prompts are only a part.
+        identity: { ...shared.identity, data: data?.fingerprint ?? null },
         ...options,
       });
   }
@@ -97,8 +99,9 @@ async function distillText(
 ): Promise<LearnOutcome> {
   const task = (await taskOf(recipe, model))!;
   const { collected, source } = await askTeacher(folder, recipe, task.task, context, begin);
-  const { drawn, kept, dropped, problemsKept } = collected;
-  const counts = { teacher: source, drawn, kept, dropped, problemsKept };
+  const { drawn, kept, dropped, problemsKept, unasked } = collected;
+  const counts = { teacher: source, drawn, kept, dropped, problemsKept, unasked };
+  if (unasked > 0) context.reporter.warn(`${unasked} problems do not fit the teacher's context`);
   context.reporter.line(
     `Kept ${kept} of ${drawn} answers, of ${problemsKept} of ${recipe.text.problems} problems ` +
       `(${Object.entries(dropped)
