@@ -94,14 +94,22 @@ export function typeScriptFunctionsTask(
       `Write a TypeScript function f with the type ${signature} that does this to its argument: ${words}. ` +
       `For example, f(${cases[0]!.args.map((one) => JSON.stringify(one)).join(', ')}) is ` +
       `${JSON.stringify(cases[0]!.expected)}. Answer with the whole program in one block of code.`,
-    reference: ({ signature, body }, form) =>
-      form === 'raw' ? body : `\`\`\`typescript\nexport const f = ${signature} => ${body};\n\`\`\``,
+    reference: ({ signature, body }, form) => (form === 'raw' ? body : program(signature, body)),
+    corrupt: ({ signature, wrong }, form, random) => {
+      if (wrong.length === 0) return undefined;
+      const body = random.pick(wrong);
+      return form === 'raw' ? body : program(signature, body);
+    },
     verify: (problem, answer, context) => (context.form === 'raw' ? raw : whole)(problem, answer, context),
     workedExamples: {
       right: ({ body }) => body,
       draft: (problem, random) => draft(problem, broken, wrong, random),
     },
   });
+}
+
+function program(signature: string, body: string): string {
+  return `\`\`\`typescript\nexport const f = ${signature} => ${body};\n\`\`\``;
 }
 
 /** A function type from the head of an arrow function. */

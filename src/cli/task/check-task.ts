@@ -5,12 +5,13 @@ import { builtInTasks, loadTask } from '../../task/load.ts';
 import type { Problem, ProblemAddress } from '../../task/problem.ts';
 import type { Task } from '../../task/task.ts';
 import { printable } from '../../text/printable.ts';
+import { randomStream } from '../../util/random.ts';
 import { accuracyOf } from '../../verify/verdict.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import type { TaskFlags } from '../commands/task.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { parseOptions } from '../verify/verify-rows.ts';
-import { corruptions } from './corruptions.ts';
+import { corruptionsOf } from './corruptions.ts';
 
 export function listTasks({ reporter }: CommandContext): CommandResult {
   const tasks = Object.values(builtInTasks).map(({ name, description }) => ({ name, description }));
@@ -55,13 +56,15 @@ export async function proveTask(
     const { problem } = found[index]!;
     const reference = references[index];
     if (reference !== undefined) {
-      const other = references.find((text) => text !== undefined && text !== reference);
-      const responses: [string, string | undefined][] = [
+      // Another problem may have the same answer.
+      const other = references.find(
+        (text, at) =>
+          text !== undefined && text !== reference && found[at]!.problem.answer !== problem.answer,
+      );
+      const own = task.corrupted(problem, randomStream(task.seed, 'corrupted', index));
+      const responses: (readonly [string, string | undefined])[] = [
         ['reference', reference],
-        ...corruptions.map(({ name: kind, apply }): [string, string | undefined] => [
-          kind,
-          apply(reference, other),
-        ]),
+        ...corruptionsOf(reference, { other, own }),
       ];
       for (const [kind, response] of responses) {
         if (response === undefined || (kind !== 'reference' && response === reference)) continue;

@@ -21,7 +21,7 @@ interface Judge {
 }
 
 export function listVerifiers({ reporter }: CommandContext): CommandResult {
-  for (const { name, description } of namedVerifiers) reporter.line(`${name.padEnd(12)} ${description}`);
+  for (const { name, description } of namedVerifiers) reporter.line(`${name.padEnd(10)} ${description}`);
   reporter.line(`A task's own:  ${Object.keys(builtInTasks).join(', ')}`);
   const verifiers = namedVerifiers.map(({ name, description }) => ({ name, description }));
   return { result: { verifiers, tasks: Object.keys(builtInTasks) } };
@@ -110,9 +110,10 @@ async function open(name: string | undefined, options: Record<string, unknown>):
       boundary: 'configuration',
     });
     const verify = named.create(parsed);
+    const rowSchema = named.row(parsed);
     return {
       judge: async (row, signal) => {
-        const fields = parseWithSchema(named.row, row, { what: 'The row', boundary: 'data' });
+        const fields = parseWithSchema(rowSchema, row, { what: 'The row', boundary: 'data' });
         const response = row['response'] as string;
         const full: VerifierRow = { ...row, ...fields, response };
         return judge((inner) => verify(full, response, { response, signal: inner }), { deadline, signal });

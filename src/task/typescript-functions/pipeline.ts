@@ -143,16 +143,29 @@ function write(chain: readonly Step[]): string {
   return chain.reduce((code, one) => one.code(code), 'a');
 }
 
+/** The chain with another constant in one step, for the first step that has one. */
+function otherConstants(chain: readonly Step[], steps: readonly Step[], random: RandomStream): Step[][] {
+  // The same constant may come again.
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const redrawn = drawSteps(random);
+    const index = chain.findIndex((one) => redrawn[steps.indexOf(one)]!.words !== one.words);
+    if (index < 0) continue;
+    const other = redrawn[steps.indexOf(chain[index]!)]!;
+    return [chain.map((step, i) => (i === index ? other : step))];
+  }
+  return [];
+}
+
 /** One step left out or exchanged for another of the same type. */
 function mutantsOf(chain: readonly Step[], steps: readonly Step[], random: RandomStream): Step[][] {
   const mutants: Step[][] = [];
   for (const [index, one] of chain.entries()) {
-    if (one.from === one.to && chain.length > 1) mutants.push(chain.filter((_step, i) => i !== index));
+    if (one.from === one.to) mutants.push(chain.filter((_step, i) => i !== index));
     const others = steps.filter(
       (other) =>
         other.from === one.from && other.to === one.to && other !== one && !/[-+>?]/.test(operatorOf(other)),
     );
     if (others.length > 0) mutants.push(chain.map((step, i) => (i === index ? random.pick(others) : step)));
   }
-  return mutants.slice(0, 4);
+  return [...mutants.slice(0, 4), ...otherConstants(chain, steps, random)];
 }
