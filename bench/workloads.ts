@@ -1,6 +1,6 @@
 /**
- * What is measured, on one model each: decoding, forward and backward, the optimizer, a whole step of GRPO. A
- * workload brings its amount of work, so that a rate and a share of the machine's peak follow from its time.
+ * What is measured, on one model each: decoding, forward and backward, the optimizer, a whole step of GRPO, one of
+ * fine-tuning. A workload brings its amount of work, so that a rate and a share of the machine's peak follow from its time.
  */
 import { createLocalPolicy, type LocalPolicy } from '../src/engine/local-policy.ts';
 import type { TokenLoss, TokenSequence } from '../src/engine/policy.ts';
@@ -9,6 +9,8 @@ import { sum } from '../src/graph/ops/reduce.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
 import { computeAdvantages } from '../src/train/advantages.ts';
 import { grpoLoss } from '../src/train/grpo-loss.ts';
+import { negativeLogLikelihood } from '../src/train/pretrain.ts';
+import { weightedExamples } from '../src/train/sft.ts';
 import { tokenWeights } from '../src/train/token-weights.ts';
 import { randomStream, streamKey } from '../src/util/random.ts';
 import { configOf, forwardOperations, type Shape, trainingOperations } from './shapes.ts';
@@ -47,6 +49,14 @@ function mixedLengths(count: number): number[] {
   const random = randomStream('bench', 'lengths');
   return Array.from({ length: count }, () => Math.round(16 * 10 ** random.next()));
 }
+
+/** Lengths of the examples of a step of fine-tuning: 32 to 512, log-uniform, the longest among them. */
+export const exampleLengths: readonly number[] = Array.from({ length: 64 }, (_, index) =>
+  index === 0 ? 512 : Math.round(32 * 16 ** randomStream('bench', 'examples', index).next()),
+);
+
+/** Share of an example that is its prompt, which is read and not learned. */
+export const promptShare = 0.25;
 
 export function openPolicy(runtime: Runtime, shape: Shape): Promise<LocalPolicy> {
   return createLocalPolicy({ runtime, config: configOf(shape), weights: { seed: 'bench' } });
@@ -159,6 +169,44 @@ export function grpoStep(policy: LocalPolicy, shape: Shape): Workload {
       const result = await policy.forwardBackward(batch, loss);
       this.padding = 1 - result.computedTokens / result.computedPositions;
       await policy.optimizerStep({ learningRate: 1e-5, maxGradientNorm: 1 });
+    },
+  };
+}
+
+/**
+ * One step of supervised fine-tuning by the engine's verbs: the gradient of the mean cross-entropy over the learned
+ * tokens of 64 examples of mixed lengths, and the update. `packed`: in micro-batches by length, as `trainSft` has
+ * them; otherwise each example is padded to the longest.
+ */
+export function sftStep(policy: LocalPolicy, shape: Shape, packed = true): Workload {
+  const longest = Math.max(...exampleLengths);
+  const examples = exampleLengths.map((length, index) => {
+    const tokens = randomTokens(shape, length, index);
+    const from = Math.max(1, Math.round(length * promptShare));
+    return { tokens, learned: Uint8Array.from(tokens, (_, t) => Number(t >= from)), promptLength: from };
+  });
+  const batch = weightedExamples(examples, 'tokens').map((sequence): TokenSequence => {
+    if (packed) return sequence;
+    const tokens = new Int32Array(longest);
+    tokens.set(sequence.tokens);
+    const weights = new Float32Array(longest);
+    weights.set(sequence.weights);
+    // The engine leaves out what follows the last weighted token: as good as nothing, and yet a weight.
+    if (weights[longest - 1] === 0) weights[longest - 1] = 1e-30;
+    return { tokens, weights };
+  });
+  const read = exampleLengths.reduce((total, length) => total + length - 1, 0);
+  return {
+    name: packed ? 'sft step' : 'sft step, padded',
+    tokens: read,
+    operations: exampleLengths.reduce(
+      (total, length) => total + trainingOperations(shape, length - 1, length * (1 - promptShare)),
+      0,
+    ),
+    async run() {
+      const { computedPositions } = await policy.forwardBackward(batch, negativeLogLikelihood);
+      this.padding = 1 - read / computedPositions;
+      await policy.optimizerStep({ learningRate: 1e-5, weightDecay: 0.01, maxGradientNorm: 1 });
     },
   };
 }

@@ -14,13 +14,16 @@ import {
   completions,
   decodeBatches,
   decoding,
+  exampleLengths,
   forwardBackward,
   grpoStep,
   newTokens,
   openPolicy,
   optimizerStep,
   prompts,
+  promptShare,
   promptTokens,
+  sftStep,
   trainingBatches,
 } from '../workloads.ts';
 import { Peer } from './peer.ts';
@@ -29,7 +32,7 @@ const script = 'bench/peers/peers.py';
 const help = `Usage: AHA_PYTHON=PYTHON npm run bench:peers -- [options]
 
   --shape NAME     3.4M or 30M (default: both)
-  --only TEXT      only what has TEXT in its name: decode, train, optimizer, grpo, "decode 64"
+  --only TEXT      only what has TEXT in its name: decode, train, optimizer, sft, grpo, "decode 64"
   --threads N      threads of each side (default: all cores)
   --rounds N       undisturbed turns wanted of each (default 5)
   --patience N     most turns of each, disturbed ones included (default 20)
@@ -138,6 +141,26 @@ async function grpoMatch(
   return { match, shares };
 }
 
+/** Hugging Face's Trainer, opened in one way. Its examples are sorted by length, which is the best for it. */
+function sftMatch(
+  peer: Peer,
+  shape: Shape,
+  policy: Awaited<ReturnType<typeof openPolicy>>,
+  way: { readonly attention: string; readonly rows: number },
+): Match {
+  return {
+    name: 'sft step',
+    ours: sftStep(policy, shape),
+    theirs: { [`Trainer, ${way.attention}, ${way.rows} rows`]: () => peer.ask({ do: 'step' }) },
+    open: async () => {
+      await peer.ask({ do: 'sft', shape, lengths: exampleLengths, promptShare, ...way });
+    },
+    close: async () => {
+      await peer.ask({ do: 'close' });
+    },
+  };
+}
+
 async function play(match: Match, peer: Peer): Promise<Outcome> {
   await match.open?.();
   const contestants: Contestant[] = [
@@ -176,6 +199,13 @@ async function compare(peer: Peer, shape: Shape): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const match of matches(peer, shape, policy))
     if (wanted(match.name)) outcomes.push(await play(match, peer));
+  if (wanted('sft step')) {
+    const played: Outcome[] = [];
+    for (const rows of [16, 8, 4]) {
+      played.push(await play(sftMatch(peer, shape, policy, { attention: 'sdpa', rows }), peer));
+    }
+    outcomes.push(played.reduce((a, b) => (b.theirs.best < a.theirs.best ? b : a)));
+  }
   if (wanted('grpo step')) {
     const played: Outcome[] = [];
     for (const way of [

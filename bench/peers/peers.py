@@ -181,8 +181,7 @@ def grpo(command: dict) -> dict:
     """
     from datasets import Dataset
     from tokenizers import Tokenizer, models as tokenizer_models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast, TrainerCallback
-    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+    from transformers import PreTrainedTokenizerFast
     from trl import GRPOConfig, GRPOTrainer
 
     shape = command["shape"]
@@ -204,29 +203,6 @@ def grpo(command: dict) -> dict:
                 return super()._generate(*arguments, **options)
             finally:
                 clock["generation"] += time.perf_counter() - start
-
-    class Remote(TrainerCallback):
-        """Between two steps the trainer waits for the next command."""
-
-        def on_train_begin(self, args, state, control, **kwargs):
-            answer({"opened": True})
-            return self.wait(control)
-
-        def on_step_end(self, args, state, control, **kwargs):
-            answer({**clock["watch"].read(), "generation": clock["generation"]})
-            return self.wait(control)
-
-        def wait(self, control):
-            for line in sys.stdin:
-                inner = json.loads(line)
-                if inner["do"] == "step":
-                    clock["watch"], clock["generation"] = Watch(), 0.0
-                    return control
-                if inner["do"] == "close":
-                    break
-                answer(run(inner))
-            control.should_training_stop = True
-            return control
 
     completions = command["prompts"] * command["completions"]
     rows = command["rows"]
@@ -262,8 +238,110 @@ def grpo(command: dict) -> dict:
         reward_funcs=lambda completions, **_: [draw.random() for _ in completions],
         train_dataset=Dataset.from_dict({"prompt": prompts}),
         processing_class=tokenizer,
-        callbacks=[Remote()],
+        callbacks=[remote(clock)],
     )
+    return train(trainer)
+
+
+def sft(command: dict) -> dict:
+    """
+    Opens a Trainer and answers commands as `grpo` does. One step learns from examples of these `lengths`, sorted by
+    length and padded to the longest of each `rows` of them; the first `promptShare` of each is not learned.
+    """
+    from torch.utils.data import SequentialSampler
+    from transformers import Trainer, TrainingArguments
+
+    shape = command["shape"]
+    lengths = sorted(command["lengths"], reverse=True)
+    torch.manual_seed(1)
+    tokens = [torch.randint(2, shape["vocabularySize"], (length,)) for length in lengths]
+    clock = {"watch": Watch()}
+
+    class Examples(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(lengths) * 10_000
+
+        def __getitem__(self, index):
+            ids = tokens[index % len(lengths)]
+            labels = ids.clone()
+            labels[: max(1, round(len(ids) * command["promptShare"]))] = -100
+            return {"input_ids": ids, "labels": labels}
+
+    def collate(examples):
+        pad = torch.nn.utils.rnn.pad_sequence
+        ids = [example["input_ids"] for example in examples]
+        return {
+            "input_ids": pad(ids, batch_first=True, padding_value=0),
+            "attention_mask": pad([torch.ones_like(own) for own in ids], batch_first=True, padding_value=0),
+            "labels": pad([example["labels"] for example in examples], batch_first=True, padding_value=-100),
+        }
+
+    class InOrder(Trainer):
+        def _get_train_sampler(self, *arguments, **options):
+            return SequentialSampler(self.train_dataset)
+
+    rows = command["rows"]
+    arguments = TrainingArguments(
+        output_dir=os.path.join(os.environ.get("TMPDIR", "/tmp"), "aha-bench-trainer"),
+        use_cpu=True,
+        bf16=False,
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=len(lengths) // rows,
+        learning_rate=1e-5,
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+        max_steps=1_000_000,
+        optim="adamw_torch_fused",
+        remove_unused_columns=False,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+        seed=0,
+    )
+    trainer = InOrder(
+        model=build(shape, command["attention"]),
+        args=arguments,
+        train_dataset=Examples(),
+        data_collator=collate,
+        callbacks=[remote(clock)],
+    )
+    return train(trainer)
+
+
+def remote(clock: dict):
+    """A callback with which a trainer waits for the next command between two steps; `clock` is answered after each."""
+    from transformers import TrainerCallback
+
+    class Remote(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            answer({"opened": True})
+            return self.wait(control)
+
+        def on_step_end(self, args, state, control, **kwargs):
+            rest = {name: value for name, value in clock.items() if name != "watch"}
+            answer({**clock["watch"].read(), **rest})
+            return self.wait(control)
+
+        def wait(self, control):
+            for line in sys.stdin:
+                inner = json.loads(line)
+                if inner["do"] == "step":
+                    clock.update({name: 0.0 for name in clock}, watch=Watch())
+                    return control
+                if inner["do"] == "close":
+                    break
+                answer(run(inner))
+            control.should_training_stop = True
+            return control
+
+    return Remote()
+
+
+def train(trainer) -> dict:
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     trainer.train()
@@ -276,6 +354,7 @@ commands = {
     "generate": generate,
     "forwardBackward": forward_backward,
     "optimizerStep": optimizer_step,
+    "sft": sft,
     "grpo": grpo,
 }
 

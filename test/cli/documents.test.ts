@@ -6,7 +6,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { demoRecipe } from '../../src/cli/demo/demo.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { readConfigFile } from '../../src/cli/recipe/config-file.ts';
+import { parseDistillRecipe } from '../../src/cli/recipe/distill-recipe.ts';
 import { deriveDefaults, parseRecipe } from '../../src/cli/recipe/recipe.ts';
+import { parseSftRecipe } from '../../src/cli/recipe/sft-recipe.ts';
 import { builtInTasks, loadTask } from '../../src/task/load.ts';
 import { checkCurriculum } from '../../src/task/curriculum.ts';
 import { aha } from './aha.ts';
@@ -42,6 +44,32 @@ describe('recipes', () => {
     if (recipe.task === 'gsm8k') return;
     const task = await loadTask(recipe.task, { options: recipe.taskOptions });
     checkCurriculum(recipe.curriculum, task.levels);
+  });
+});
+
+describe('recipes of fine-tuning and distillation', () => {
+  const commands = {
+    'sft-lora.yaml': { command: 'aha train sft', parse: parseSftRecipe },
+    'distill-text.yaml': { command: 'aha train distill', parse: parseDistillRecipe },
+  };
+  it.each(Object.entries(commands))(
+    '%s states command, cost and what to expect, and can be used',
+    async (name, { command, parse }) => {
+      const path = join(root, 'recipes', name);
+      const text = await readFile(path, 'utf8');
+      for (const part of [command, `recipes/${name}`, '# Cost ', '# Expect ']) expect(text).toContain(part);
+      expect(parse(await readConfigFile(path), path)).toMatchObject({ lora: { rank: 16 } });
+    },
+  );
+
+  it('help texts name only recipes that are there', () => {
+    for (const command of createProgram().commands.flatMap((one) => [one, ...one.commands])) {
+      let help = '';
+      command.configureOutput({ writeOut: (text) => (help += text) });
+      command.outputHelp();
+      for (const [, name] of help.matchAll(/recipes\/([\w.-]+\.yaml)/g))
+        expect(recipes, command.name()).toContain(name);
+    }
   });
 });
 

@@ -24,7 +24,7 @@ Examples:
   $ aha train sft ./SmolLM2-135M --data examples.jsonl --lora --epochs 3
   $ aha train sft Qwen/Qwen3-0.6B --data hf:open-r1/OpenR1-Math-220k --set learn=last --steps 200
   $ aha train sft runs/base --data a.jsonl --data b.parquet --task arithmetic
-  $ aha train sft --config recipes/sft.yaml --set optimizer.learningRate=2e-5
+  $ aha train sft --config recipes/sft-lora.yaml --set optimizer.learningRate=2e-5
   $ aha train sft --resume runs/sft-smollm2        go on after Ctrl-C, a crash or a power cut`;
 
 const flags: readonly RecipeFlag[] = [

@@ -102,12 +102,12 @@ async function distillText(
   const { drawn, kept, dropped, problemsKept, unasked } = collected;
   const counts = { teacher: source, drawn, kept, dropped, problemsKept, unasked };
   if (unasked > 0) context.reporter.warn(`${unasked} problems do not fit the teacher's context`);
+  const reasons = Object.entries(dropped)
+    .filter(([, count]) => count > 0)
+    .map(([reason, count]) => `${count} ${reason}`);
   context.reporter.line(
-    `Kept ${kept} of ${drawn} answers, of ${problemsKept} of ${recipe.text.problems} problems ` +
-      `(${Object.entries(dropped)
-        .filter(([, count]) => count > 0)
-        .map(([reason, count]) => `${count} ${reason}`)
-        .join(', ')})`,
+    `Kept ${kept} of ${drawn} answers, of ${problemsKept} of ${recipe.text.problems} problems` +
+      (reasons.length === 0 ? '' : ` (${reasons.join(', ')})`),
   );
   if (collected.reason === 'interrupted') {
     const nothing = { loss: 0, steps: 0, evaluations: [], model: undefined, adapter: undefined, seconds: 0 };
