@@ -6,7 +6,7 @@ import { AhaError } from '../errors.ts';
 import { type Checkpoint, openCheckpoint } from '../model/checkpoint.ts';
 import { checkConfig, type ModelConfig } from '../model/config.ts';
 import { exportHuggingFace } from '../model/export.ts';
-import type { HubOptions } from '../model/hub.ts';
+import type { HubOptions } from '../hub/client.ts';
 import type { LoraConfig } from '../model/lora.ts';
 import { type Adapter, exportAdapter, openAdapter } from '../model/peft.ts';
 import { tokenizerFromGguf } from '../text/gguf-tokenizer.ts';

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeHub, json, refuse } from '../../test/fake-hub.ts';
 import { expectRefusal, fixture, temporaryFolder } from '../../test/model-files.ts';
 import { openCheckpoint } from './checkpoint.ts';
-import { cacheFolder, downloadModel, type DownloadProgress, type HubOptions } from './hub.ts';
+import { cacheFolder, type DownloadProgress, type HubOptions } from '../hub/client.ts';
+import { downloadModel } from './hub.ts';
 import type { HubReference } from './model-reference.ts';
 
 const token = 'hf_secretsecretsecret';

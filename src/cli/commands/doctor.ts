@@ -24,7 +24,7 @@ export function doctorCommand(): Command {
     await runCommand(flags, 'work', async ({ reporter, environment }) => {
       const { inspectMachine } = await import('../doctor/machine.ts');
       const { capacities, describeCapacity, diagnose } = await import('../doctor/diagnosis.ts');
-      const { cacheFolder } = await import('../../model/hub.ts');
+      const { cacheFolder } = await import('../../hub/client.ts');
       const { printable } = await import('../../text/printable.ts');
       const facts = await inspectMachine(
         [

@@ -6,7 +6,7 @@ import type { Responder } from '../../evaluate/responder.ts';
 import { fingerprintModel } from '../../model/fingerprint.ts';
 import { type Endpoint, openEndpoint } from '../../provider/endpoint.ts';
 import { AhaError } from '../../errors.ts';
-import { cacheFolder } from '../../model/hub.ts';
+import { cacheFolder } from '../../hub/client.ts';
 import type { PromptForm } from '../../task/presentation.ts';
 import { printable } from '../../text/printable.ts';
 import type { CommandContext } from '../command.ts';

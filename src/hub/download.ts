@@ -9,7 +9,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AhaError } from '../errors.ts';
 import { storageError } from '../util/files.ts';
-import { hubFetch, networkError, showUrl, sleep, type HubClient } from './hub-request.ts';
+import { hubFetch, networkError, showUrl, sleep, type HubClient } from './request.ts';
 
 export interface RemoteFile {
   /** Path within the repository. */

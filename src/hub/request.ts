@@ -5,11 +5,14 @@
 import { AhaError } from '../errors.ts';
 import { systemClock } from '../util/clock.ts';
 
+export type RepositoryKind = 'model' | 'dataset';
+
 export interface HubClient {
   /** Without a slash at its end: `https://huggingface.co`. */
   readonly endpoint: string;
   readonly token: string | undefined;
-  /** `org/name`, for messages. */
+  readonly kind: RepositoryKind;
+  /** `org/name` */
   readonly repository: string;
   /** Further tries after a failure that may pass. */
   readonly retries: number;
@@ -98,6 +101,7 @@ export async function sleep(ms: number, signal: AbortSignal | undefined): Promis
 function statusError(client: HubClient, url: string, response: Response): AhaError {
   const { status } = response;
   const { repository, token } = client;
+  const noun = nounOf(client.kind);
   const reason = response.headers.get('X-Error-Code') ?? '';
   const common = {
     boundary: 'provider' as const,
@@ -106,20 +110,20 @@ function statusError(client: HubClient, url: string, response: Response): AhaErr
   };
   const tokenFix =
     token === undefined
-      ? 'Check the name. For a private or gated model, set HF_TOKEN to an access token of yours.'
-      : 'Check the name, and whether the token in HF_TOKEN is valid and may read this model.';
+      ? `Check the name. For a private or gated ${noun}, set HF_TOKEN to an access token of yours.`
+      : `Check the name, and whether the token in HF_TOKEN is valid and may read this ${noun}.`;
   if (status === 401) {
     const what = `The Hub does not show ${repository} to you: it is private, gated, or does not exist`;
     return new AhaError({ ...common, code: 'hub-unauthorized', what, fix: tokenFix });
   }
   if (status === 403) {
     const what = `The Hub does not let you download ${repository}`;
-    const fix = `If it is gated, accept its terms at ${client.endpoint}/${repository}, with the account of your token${token === undefined ? ', and set HF_TOKEN' : ''}.`;
+    const fix = `If it is gated, accept its terms at ${pageOf(client)}, with the account of your token${token === undefined ? ', and set HF_TOKEN' : ''}.`;
     return new AhaError({ ...common, code: 'hub-forbidden', what, fix });
   }
   if (status === 404) {
     const revision = reason === 'RevisionNotFound';
-    const what = revision ? `${repository} has no such revision` : `The Hub has no model ${repository}`;
+    const what = revision ? `${repository} has no such revision` : `The Hub has no ${noun} ${repository}`;
     const fix = revision ? 'Check the branch, tag or commit after the @.' : tokenFix;
     return new AhaError({ ...common, code: 'hub-not-found', what, fix });
   }
@@ -139,6 +143,16 @@ function statusError(client: HubClient, url: string, response: Response): AhaErr
     what: `The Hub refused to give ${repository}`,
     fix: tokenFix,
   });
+}
+
+/** For messages. */
+export function nounOf(kind: RepositoryKind): string {
+  return kind === 'model' ? 'model' : 'data set';
+}
+
+/** The address that a repository and its files have in a browser. */
+export function pageOf({ endpoint, kind, repository }: HubClient): string {
+  return `${endpoint}/${kind === 'model' ? '' : 'datasets/'}${repository}`;
 }
 
 /** What to throw for a network failure. Passes our own errors and an abort through. */
