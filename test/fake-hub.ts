@@ -29,6 +29,8 @@ export type Misbehaviour = (
 export class FakeHub {
   readonly commit = 'c'.repeat(40);
   readonly repository = 'org/model';
+  /** Whether the repository is a model or a data set. */
+  kind: 'model' | 'dataset' = 'model';
   readonly files = new Map<string, FakeFile>();
   readonly requests: SeenRequest[] = [];
   misbehave: Misbehaviour | undefined;
@@ -58,9 +60,13 @@ export class FakeHub {
     return address(this.#hub);
   }
 
+  get #page(): string {
+    return `${this.kind === 'model' ? '' : '/datasets'}/${this.repository}`;
+  }
+
   /** Paths of files that were asked for, in order, each attempt. */
   downloads(): string[] {
-    const prefix = `/${this.repository}/resolve/${this.commit}/`;
+    const prefix = `${this.#page}/resolve/${this.commit}/`;
     return this.requests
       .filter((r) => r.path.startsWith(prefix))
       .map((r) => decodeURIComponent(r.path.slice(prefix.length)));
@@ -77,7 +83,7 @@ export class FakeHub {
     if (this.misbehave?.(request, response, server) === true) return;
     const path = decodeURIComponent(url.pathname);
     if (server === 'storage') return this.#send(request, response, path.slice('/stored/'.length));
-    const api = `/api/models/${this.repository}/`;
+    const api = `/api/${this.kind}s/${this.repository}/`;
     if (path.startsWith(`${api}revision/`)) {
       const name = path.slice(`${api}revision/`.length);
       const sha =
@@ -94,7 +100,7 @@ export class FakeHub {
       }
       return json(response, entries.slice(from, from + this.pageSize));
     }
-    const resolve = `/${this.repository}/resolve/${this.commit}/`;
+    const resolve = `${this.#page}/resolve/${this.commit}/`;
     if (path.startsWith(resolve)) {
       const name = path.slice(resolve.length);
       const file = this.files.get(name);

@@ -11,6 +11,8 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { AhaError } from '../errors.ts';
+import type { HubOptions } from '../hub/client.ts';
+import { isHubData } from '../hub/data-reference.ts';
 import { storageError } from '../util/files.ts';
 import { parseWithSchema } from '../util/schema.ts';
 import { referenceQuantity } from '../verify/final-number.ts';
@@ -22,7 +24,7 @@ const rowsOptionsSchema = z.strictObject({
   description: z.string().optional(),
   /** Default: `number` when every answer is one, else `exact`. */
   verify: z.enum(['exact', 'number']).optional(),
-  /** A second JSONL file; without it, problems are held out by content. */
+  /** A second file, or a data set on the Hub; without it, problems are held out by content. */
   heldOut: z.string().min(1).optional(),
   heldOutShare: z.number().gt(0).lt(1).default(0.1),
   /** The columns that hold prompt and answer. */
@@ -39,7 +41,7 @@ const exactNumber = z
   );
 
 const fileTaskSchema = rowsOptionsSchema.extend({
-  /** A JSONL file, or the rows themselves. */
+  /** A JSONL or Parquet file, a data set on the Hub, or the rows themselves. */
   prompts: z.union([
     z.string().min(1),
     z.array(z.object({ prompt: z.string(), answer: z.union([z.string(), exactNumber]) })).min(1),
@@ -51,23 +53,23 @@ type RowsOptions = z.output<typeof rowsOptionsSchema>;
 const longestTaskFile = 2 ** 24;
 
 /** A task from a JSONL file of prompts and answers. `options` as in a YAML task, without `prompts`. */
-export async function rowsTask(path: string, options: unknown): Promise<Task<RowProblem>> {
+export async function rowsTask(path: string, options: unknown, hub?: HubOptions): Promise<Task<RowProblem>> {
   const parsed = parseWithSchema(rowsOptionsSchema, options, {
     what: `The options of task file ${path}`,
     boundary: 'task',
   });
-  return build(path, parsed, path, '.');
+  return build(path, parsed, path, '.', hub);
 }
 
 /** A task from a YAML or JSON file. Paths in it are relative to the file. */
-export async function describedTask(path: string): Promise<Task<RowProblem>> {
+export async function describedTask(path: string, hub?: HubOptions): Promise<Task<RowProblem>> {
   const parsed = parseWithSchema(fileTaskSchema, parseYaml(path, await readWhole(path)), {
     what: `Task file ${path}`,
     boundary: 'task',
     code: 'invalid-task',
   });
   const { prompts, ...options } = parsed;
-  return build(path, options, prompts, dirname(path));
+  return build(path, options, prompts, dirname(path), hub);
 }
 
 async function build(
@@ -75,10 +77,13 @@ async function build(
   options: RowsOptions,
   prompts: string | readonly { readonly prompt: string; readonly answer: string | number }[],
   folder: string,
+  hub: HubOptions | undefined,
 ): Promise<Task<RowProblem>> {
   const notes: string[] = [];
-  const read = async (file: string): Promise<RowProblem[]> => {
-    const rows = await readRows(resolve(folder, file), {
+  const read = async (file: string, split: 'train' | 'test'): Promise<RowProblem[]> => {
+    const rows = await readRows(isHubData(file) ? file : resolve(folder, file), {
+      query: { split },
+      ...(hub === undefined ? {} : { hub }),
       fields: definedOnly(options.fields),
       maxBadShare: options.maxBadShare,
       ...(options.verify === 'number' ? { fault: numberFault } : {}),
@@ -88,9 +93,9 @@ async function build(
   };
   const train =
     typeof prompts === 'string'
-      ? await read(prompts)
+      ? await read(prompts, 'train')
       : prompts.map((row): RowProblem => ({ ...row, answer: String(row.answer) }));
-  const heldOut = options.heldOut === undefined ? undefined : await read(options.heldOut);
+  const heldOut = options.heldOut === undefined ? undefined : await read(options.heldOut, 'test');
   const all = [...train, ...(heldOut ?? [])];
   const verify = options.verify ?? (all.every((row) => isBareNumber(row.answer)) ? 'number' : 'exact');
   if (options.verify === undefined) {

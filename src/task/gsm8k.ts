@@ -3,14 +3,17 @@
  * ends in `#### N`. Judged by the final number (`verify/final-number.ts`). Levels are the number of calculations in
  * the solution, 1 to 8.
  *
- * Reads local files; whoever calls this has downloaded them.
+ * Reads local files, JSON lines or Parquet, or data sets on the Hub: with `train: hf:openai/gsm8k` its split `train` is
+ * trained on and its split `test` held out.
  */
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { parseWithSchema } from '../util/schema.ts';
 import { numberVerifier, referenceQuantity } from '../verify/final-number.ts';
 import type { Problem } from './problem.ts';
-import { readRows, type RowProblem } from './rows.ts';
+import type { HubOptions } from '../hub/client.ts';
+import { heldOutOf } from './problem-files.ts';
+import { readRows, type RowProblem, type RowsOptions } from './rows.ts';
 import { defineTask, type Task } from './task.ts';
 
 export const gsm8kSchema = z.strictObject({
@@ -33,15 +36,20 @@ export interface Gsm8kProblem extends Problem {
 
 export const gsm8kLevels = 8;
 
-export async function gsm8kTask(options: Gsm8kOptions): Promise<Task<Gsm8kProblem>> {
+export async function gsm8kTask(options: Gsm8kOptions, hub?: HubOptions): Promise<Task<Gsm8kProblem>> {
   const parsed = parseWithSchema(gsm8kSchema, options, {
     what: 'The options of task gsm8k',
     boundary: 'task',
-    fix: 'Give the path of a file of questions and answers: train: gsm8k-train.jsonl.',
+    fix: 'Give a file of questions and answers, train: gsm8k-train.jsonl, or a data set on the Hub, train: hf:openai/gsm8k.',
   });
-  const train = await readGsm8k(parsed.train, parsed.maxBadShare);
+  const { maxBadShare } = parsed;
+  const shared = { maxBadShare, ...(hub === undefined ? {} : { hub }) };
+  const train = await readGsm8k(parsed.train, { ...shared, query: { split: 'train' } });
+  const heldOutPath = parsed.heldOut ?? (await heldOutOf(train.data, hub));
   const heldOut =
-    parsed.heldOut === undefined ? undefined : await readGsm8k(parsed.heldOut, parsed.maxBadShare);
+    heldOutPath === undefined
+      ? undefined
+      : await readGsm8k(heldOutPath, { ...shared, query: { split: 'test' } });
   const notes = [...train.notes, ...(heldOut?.notes ?? [])];
   const files = [parsed.train, parsed.heldOut]
     .filter((path) => path !== undefined)
@@ -59,19 +67,16 @@ export async function gsm8kTask(options: Gsm8kOptions): Promise<Task<Gsm8kProble
   });
 }
 
-async function readGsm8k(
-  path: string,
-  maxBadShare: number,
-): Promise<{ readonly problems: Gsm8kProblem[]; readonly notes: string[] }> {
+async function readGsm8k(path: string, options: RowsOptions) {
   const rows = await readRows(path, {
+    ...options,
     fields: { prompt: 'question' },
-    maxBadShare,
     fault: (row) => {
       if (!row.answer.includes('####')) return 'the answer does not end in #### and a number';
       return referenceQuantity(row.answer) === undefined ? 'what follows #### is no clear number' : undefined;
     },
   });
-  return { problems: rows.problems.map(toProblem), notes: rows.notes };
+  return { ...rows, problems: rows.problems.map(toProblem) };
 }
 
 function toProblem(row: RowProblem): Gsm8kProblem {

@@ -3,13 +3,14 @@
  * `canonical_solution`, `test` (a function `check(candidate)`) and `entry_point`. Judged by running the check; the
  * answer runs in a process of its own and only plain data comes back to the check.
  *
- * Reads local files, compressed or not; whoever calls this has downloaded them.
+ * Reads local files, JSON lines (compressed or not) or Parquet, or a data set on the Hub.
  */
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { parseWithSchema } from '../util/schema.ts';
 import { code } from '../verify/code/code.ts';
 import { scoringSchema } from '../verify/code/scoring.ts';
+import type { HubOptions } from '../hub/client.ts';
 import type { Problem } from './problem.ts';
 import { readRows } from './rows.ts';
 import { defineTask, type Task } from './task.ts';
@@ -33,13 +34,16 @@ export const codeDeadline = 300_000;
 
 export async function humanEvalTask(
   options: z.input<typeof humanEvalSchema>,
+  hub?: HubOptions,
 ): Promise<Task<HumanEvalProblem>> {
   const { file, heldOutShare, ...scoring } = parseWithSchema(humanEvalSchema, options, {
     what: 'The options of task humaneval',
     boundary: 'task',
-    fix: 'Give the path of the data: file: HumanEval.jsonl.gz.',
+    fix: 'Give the path of the data, file: HumanEval.jsonl.gz, or a data set on the Hub, file: hf:openai/openai_humaneval.',
   });
   const rows = await readRows(file, {
+    query: { split: 'test' },
+    ...(hub === undefined ? {} : { hub }),
     fields: { prompt: 'prompt', answer: 'canonical_solution' },
     maxBadShare: 0,
     fault: (row) => {

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import { AhaError } from '../errors.ts';
+import type { HubOptions } from '../hub/client.ts';
 import { nearestWord } from '../util/schema.ts';
 import { arithmeticSchema, arithmeticTask } from './arithmetic.ts';
 import { builtIn, type BuiltInTask } from './built-in.ts';
@@ -38,27 +39,31 @@ export const builtInTasks: Readonly<Record<string, BuiltInTask>> = Object.fromEn
     ),
     builtIn(
       'gsm8k',
-      'Grade school word problems from a file, judged by the final number.',
+      'Grade school word problems from a file or the Hub, judged by the final number.',
       gsm8kSchema,
       gsm8kTask,
+      ['train', 'heldOut'],
     ),
     builtIn(
       'math',
-      'Competition mathematics in the format of MATH from files, judged by the final answer.',
+      'Competition mathematics in the format of MATH from files or the Hub, judged by the final answer.',
       mathTaskSchema,
       mathTask,
+      ['train', 'heldOut'],
     ),
     builtIn(
       'humaneval',
-      'Python functions from their documentation, from a file, judged by unit tests.',
+      'Python functions from their documentation, from a file or the Hub, judged by unit tests.',
       humanEvalSchema,
       humanEvalTask,
+      ['file'],
     ),
     builtIn(
       'mbpp',
-      'Small Python programs from a sentence, from a file, judged by assertions.',
+      'Small Python programs from a sentence, from a file or the Hub, judged by assertions.',
       mbppSchema,
       mbppTask,
+      ['file'],
     ),
     builtIn(
       'typescript-functions',
@@ -75,18 +80,30 @@ export interface LoadTaskOptions extends TaskOptions {
   readonly options?: Readonly<Record<string, unknown>>;
   /** How thoroughly to check it; false only where the same task has just been checked. */
   readonly check?: CheckOptions | false;
+  /** How data sets on the Hub are downloaded, and who is told how far it is. Default: nobody. */
+  readonly hub?: HubOptions;
 }
 
 /** A built-in task by its name, or a task file: .ts, .mts, .js, .mjs, .cjs, .yaml, .yml, .json or .jsonl. */
 export async function loadTask(nameOrPath: string, options: LoadTaskOptions = {}): Promise<Task> {
-  const { options: own = {}, check = {}, ...taskOptions } = options;
-  const task = (await open(nameOrPath, own)).configure(taskOptions);
+  const { options: own = {}, check = {}, hub, ...taskOptions } = options;
+  const task = (await open(nameOrPath, own, hub)).configure(taskOptions);
   if (check !== false) await checkTask(task, check);
   return task;
 }
 
-async function open(nameOrPath: string, own: Readonly<Record<string, unknown>>): Promise<Task> {
-  if (Object.hasOwn(builtInTasks, nameOrPath)) return builtInTasks[nameOrPath]!.create(own);
+/** The options of a task that name files: paths from the folder that one is in, or data sets on the Hub. */
+export function fileOptions(nameOrPath: string): readonly string[] {
+  if (Object.hasOwn(builtInTasks, nameOrPath)) return builtInTasks[nameOrPath]!.files ?? [];
+  return /\.(?:jsonl|ndjson)$/i.test(nameOrPath) ? ['heldOut'] : [];
+}
+
+async function open(
+  nameOrPath: string,
+  own: Readonly<Record<string, unknown>>,
+  hub: HubOptions | undefined,
+): Promise<Task> {
+  if (Object.hasOwn(builtInTasks, nameOrPath)) return builtInTasks[nameOrPath]!.create(own, hub);
   switch (extname(nameOrPath).toLowerCase()) {
     case '.ts':
     case '.mts':
@@ -96,7 +113,7 @@ async function open(nameOrPath: string, own: Readonly<Record<string, unknown>>):
       return moduleTask(nameOrPath, own);
     case '.jsonl':
     case '.ndjson':
-      return rowsTask(nameOrPath, own);
+      return rowsTask(nameOrPath, own, hub);
     case '.yaml':
     case '.yml':
     case '.json':
@@ -110,7 +127,7 @@ async function open(nameOrPath: string, own: Readonly<Record<string, unknown>>):
           fix: 'Write them into the file.',
         });
       }
-      return describedTask(nameOrPath);
+      return describedTask(nameOrPath, hub);
     default: {
       const known = Object.keys(builtInTasks);
       const nearest = nearestWord(nameOrPath, known);

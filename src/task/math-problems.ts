@@ -1,13 +1,18 @@
 /**
  * Problems in the format of MATH (Hendrycks et al. 2021): `problem`, `solution`, `level` ("Level 3" or 3), `type` or
- * `subject`, and `answer` where it is given; else the answer is what the solution boxes. Read from a JSONL file or
- * from a folder of .json files, one problem each, at any depth.
+ * `subject`, and `answer` where it is given; else the answer is what the solution boxes. Read from a JSONL or Parquet
+ * file, here or on the Hub, or from a folder of .json files, one problem each, at any depth.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { AhaError, describeError } from '../errors.ts';
+import type { HubOptions } from '../hub/client.ts';
+import type { DataQuery } from '../hub/data-choice.ts';
+import { openDataFiles, type DataFiles } from '../hub/data-files.ts';
+import { isHubData } from '../hub/data-reference.ts';
 import { storageError } from '../util/files.ts';
-import { longestLine, readLines } from '../util/lines.ts';
+import { longestLine } from '../util/lines.ts';
+import { readRowFile } from '../util/row-file.ts';
 import { judgeReference } from '../verify/math/judgement.ts';
 import { extractAnswer } from '../verify/math/extraction.ts';
 import type { Problem } from './problem.ts';
@@ -26,6 +31,7 @@ export interface MathData {
   readonly problems: MathProblem[];
   /** For people: problems that were left out. */
   readonly notes: string[];
+  readonly data: DataFiles;
 }
 
 export const mathLevels = 5;
@@ -33,10 +39,16 @@ export const mathLevels = 5;
 const mostFiles = 200_000;
 
 /** Throws `AhaError` when more than `maxBadShare` of the problems cannot be used, or none can. */
-export async function readMathProblems(path: string, maxBadShare: number): Promise<MathData> {
+export async function readMathProblems(
+  path: string,
+  maxBadShare: number,
+  query: DataQuery = { split: 'train' },
+  hub?: HubOptions,
+): Promise<MathData> {
+  const data = await openDataFiles(path, query, hub);
   const problems: MathProblem[] = [];
   const bad: { readonly place: string; readonly fault: string }[] = [];
-  for await (const { place, problem } of entries(path)) {
+  for await (const { place, problem } of entries(data.files, isHubData(path))) {
     if (typeof problem === 'string') bad.push({ place, fault: problem });
     else problems.push(problem);
   }
@@ -61,7 +73,7 @@ export async function readMathProblems(path: string, maxBadShare: number): Promi
   }
   const notes =
     bad.length === 0 ? [] : [`${basename(path)}: ${bad.length} of ${count} problems left out (${firstBad})`];
-  return { problems, notes };
+  return { problems, notes, data };
 }
 
 interface Entry {
@@ -70,7 +82,11 @@ interface Entry {
   readonly problem: MathProblem | string;
 }
 
-async function* entries(path: string): AsyncGenerator<Entry> {
+async function* entries(files: readonly string[], downloaded: boolean): AsyncGenerator<Entry> {
+  for (const file of files) yield* downloaded ? rowsOf(file) : entriesAt(file);
+}
+
+async function* entriesAt(path: string): AsyncGenerator<Entry> {
   let isFolder: boolean;
   try {
     isFolder = (await stat(path)).isDirectory();
@@ -85,8 +101,12 @@ async function* entries(path: string): AsyncGenerator<Entry> {
     }
     return;
   }
-  for await (const line of readLines(path)) {
-    yield { place: `line ${line.number}`, problem: line.fault ?? parseProblem(line.text) };
+  yield* rowsOf(path);
+}
+
+async function* rowsOf(file: string): AsyncGenerator<Entry> {
+  for await (const { line, value, fault } of readRowFile(file)) {
+    yield { place: `line ${line}`, problem: value === undefined ? fault! : problemOf(value) };
   }
 }
 
@@ -131,7 +151,11 @@ function parseProblem(text: string): MathProblem | string {
     return `not JSON (${describeError(error).slice(0, 80)})`;
   }
   if (typeof row !== 'object' || row === null || Array.isArray(row)) return 'no JSON object';
-  const { problem, solution = '', answer, level, type, subject } = row as Record<string, unknown>;
+  return problemOf(row as Record<string, unknown>);
+}
+
+function problemOf(row: Readonly<Record<string, unknown>>): MathProblem | string {
+  const { problem, solution = '', answer, level, type, subject } = row;
   if (typeof problem !== 'string' || problem.trim() === '') return 'no text under problem';
   if (typeof solution !== 'string') return 'solution is no text';
   const own = levelOf(level);

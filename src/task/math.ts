@@ -2,7 +2,7 @@
  * Competition mathematics in the format of MATH (`math-problems.ts`), judged by whether the final answer is equal
  * (`verify/math`). Levels are those of the data, 1 to 5; a curriculum may go through them.
  *
- * Reads local files; whoever calls this has downloaded them.
+ * Reads local files, or data sets on the Hub (`hf:org/name`), of which the split `test` is held out if there is one.
  */
 import { basename } from 'node:path';
 import { z } from 'zod';
@@ -11,9 +11,14 @@ import { nearestWord, parseWithSchema } from '../util/schema.ts';
 import { math, mathOptionsSchema } from '../verify/math/math.ts';
 import { mathLevels, readMathProblems, type MathData, type MathProblem } from './math-problems.ts';
 import { defineTask, type Task } from './task.ts';
+import type { HubOptions } from '../hub/client.ts';
+import { heldOutOf } from './problem-files.ts';
 
 export const mathTaskSchema = z.strictObject({
-  /** A JSONL file or a folder of .json files to train on; split by content unless `heldOut` names another. */
+  /**
+   * A JSONL or Parquet file, a folder of .json files or a data set on the Hub to train on; split by content unless
+   * `heldOut` names another.
+   */
   train: z.string().min(1),
   heldOut: z.string().min(1).optional(),
   heldOutShare: z.number().gt(0).lt(1).default(0.1),
@@ -30,17 +35,17 @@ export type MathTaskOptions = z.input<typeof mathTaskSchema>;
 
 type Parsed = z.output<typeof mathTaskSchema>;
 
-export async function mathTask(options: MathTaskOptions): Promise<Task<MathProblem>> {
+export async function mathTask(options: MathTaskOptions, hub?: HubOptions): Promise<Task<MathProblem>> {
   const parsed = parseWithSchema(mathTaskSchema, options, {
     what: 'The options of task math',
     boundary: 'task',
-    fix: 'Give the path of a file or folder of problems in the format of MATH: train: math-train.jsonl.',
+    fix: 'Give the path of a file or folder of problems in the format of MATH: train: math-train.jsonl, or of a data set on the Hub: train: hf:HuggingFaceH4/MATH-500.',
   });
-  const train = chosen(await readMathProblems(parsed.train, parsed.maxBadShare), parsed, parsed.train);
-  const heldOut =
-    parsed.heldOut === undefined
-      ? undefined
-      : chosen(await readMathProblems(parsed.heldOut, parsed.maxBadShare), parsed, parsed.heldOut);
+  const read = async (path: string, split: 'train' | 'test') =>
+    chosen(await readMathProblems(path, parsed.maxBadShare, { split }, hub), parsed, path);
+  const train = await read(parsed.train, 'train');
+  const heldOutPath = parsed.heldOut ?? (await heldOutOf(train.data, hub));
+  const heldOut = heldOutPath === undefined ? undefined : await read(heldOutPath, 'test');
   const paths = [parsed.train, parsed.heldOut].filter((path) => path !== undefined);
   return defineTask<MathProblem>({
     name: 'math',

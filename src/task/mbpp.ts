@@ -4,7 +4,7 @@
  * plain data comes back. The prompt shows the first assertion, which says how the function is called; the others stay
  * hidden, so that they cannot be answered by heart (`shownTests`).
  *
- * Reads local files, compressed or not; whoever calls this has downloaded them.
+ * Reads local files, JSON lines (compressed or not) or Parquet, or a data set on the Hub.
  */
 import { basename } from 'node:path';
 import { z } from 'zod';
@@ -12,6 +12,7 @@ import { parseWithSchema } from '../util/schema.ts';
 import { code } from '../verify/code/code.ts';
 import { scoringSchema } from '../verify/code/scoring.ts';
 import { codeDeadline } from './humaneval.ts';
+import type { HubOptions } from '../hub/client.ts';
 import type { Problem } from './problem.ts';
 import { readRows } from './rows.ts';
 import { defineTask, type Task } from './task.ts';
@@ -35,13 +36,18 @@ export interface MbppProblem extends Problem {
   readonly functions: readonly string[];
 }
 
-export async function mbppTask(options: z.input<typeof mbppSchema>): Promise<Task<MbppProblem>> {
+export async function mbppTask(
+  options: z.input<typeof mbppSchema>,
+  hub?: HubOptions,
+): Promise<Task<MbppProblem>> {
   const { file, shownTests, wallMs, heldOutShare, ...scoring } = parseWithSchema(mbppSchema, options, {
     what: 'The options of task mbpp',
     boundary: 'task',
-    fix: 'Give the path of the data: file: mbpp.jsonl.',
+    fix: 'Give the path of the data, file: mbpp.jsonl, or a data set on the Hub, file: hf:google-research-datasets/mbpp.',
   });
   const rows = await readRows(file, {
+    query: { split: 'all', configurations: ['full'] },
+    ...(hub === undefined ? {} : { hub }),
     // Different rows have the same sentence: what tells them apart is the function that is tested.
     fields: { prompt: 'text', answer: 'code' },
     severalAnswers: true,

@@ -28,6 +28,7 @@ describe('readRows', () => {
       '\uFEFF{"prompt":"a","answer":"b","id":7}\r\n\n{"prompt":"c","answer":42}\n   \n{"prompt":"d","answer":0.5}',
     );
     expect(await readRows(path)).toEqual({
+      data: { files: [path], pinned: path },
       problems: [
         { prompt: 'a', answer: 'b', id: 7 },
         { prompt: 'c', answer: '42' },
@@ -130,8 +131,8 @@ describe('readRows', () => {
   });
 
   it('unpacks gzip data', async () => {
-    const plain = await readRows(await file(good.join('\n')));
-    expect(await readRows(await file(gzipSync(good.join('\n'))))).toEqual(plain);
+    const { problems } = await readRows(await file(good.join('\n')));
+    expect((await readRows(await file(gzipSync(good.join('\n'))))).problems).toEqual(problems);
   });
 
   it('lets the caller refuse more', async () => {

@@ -1,12 +1,15 @@
 /**
- * Rows of a JSONL file, one JSON object a line, as problems. Reads line by line with bounded memory per line. A row
- * that cannot be used is counted and reported with its line number; too many of them, or none that can be used,
- * refuse the file.
+ * Rows of a file as problems: JSON lines, one object a line, or Parquet, on this machine or on the Hub (`hf:org/name`).
+ * Reads line by line with bounded memory per line. A row that cannot be used is counted and reported with its line
+ * number; too many of them, or none that can be used, refuse the file.
  */
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { AhaError, describeError } from '../errors.ts';
-import { readLines } from '../util/lines.ts';
+import { AhaError } from '../errors.ts';
+import type { HubOptions } from '../hub/client.ts';
+import type { DataQuery } from '../hub/data-choice.ts';
+import { openDataFiles, type DataFiles } from '../hub/data-files.ts';
+import { readRowFile } from '../util/row-file.ts';
 import { nearestWord } from '../util/schema.ts';
 import { canonicalPrompt, problemFault, type Problem } from './problem.ts';
 
@@ -19,6 +22,10 @@ export interface RowsOptions {
   readonly fault?: (problem: RowProblem) => string | undefined;
   /** Whether one prompt may have several answers: where more than the prompt makes a problem. Default false. */
   readonly severalAnswers?: boolean;
+  /** What a data set on the Hub that is named without a file stands for. Default: its split `train`. */
+  readonly query?: DataQuery;
+  /** How downloads are made and reported. */
+  readonly hub?: HubOptions;
 }
 
 /** A row as a problem. Its other columns are kept. */
@@ -31,19 +38,26 @@ export interface Rows {
   readonly problems: RowProblem[];
   /** For people: rows that were left out. Empty when all were used. */
   readonly notes: string[];
+  /** Where the rows were. */
+  readonly data: DataFiles;
 }
 
 const mostRows = 5_000_000;
 
-/** Throws `AhaError` (boundary `data` or `storage`) that names the file and the first bad lines. */
+/**
+ * The rows of a path or of `hf:org/name[@revision][/path]`.
+ * Throws `AhaError` (boundary `data` or `storage`) that names the file and the first bad lines; for the Hub, see
+ * `openDataFiles`.
+ */
 export async function readRows(path: string | URL, options: RowsOptions = {}): Promise<Rows> {
   const file = path instanceof URL ? fileURLToPath(path) : path;
+  const data = await openDataFiles(file, options.query ?? { split: 'train' }, options.hub);
   const name = basename(file);
   const problems: RowProblem[] = [];
-  const bad: { readonly line: number; readonly fault: string }[] = [];
+  const bad: { readonly file: string; readonly line: number; readonly fault: string }[] = [];
   const answers = new Map<string, string>();
   let count = 0;
-  for await (const line of readLines(file)) {
+  for await (const row of rowsOf(data.files)) {
     count++;
     if (count > mostRows) {
       throw new AhaError({
@@ -53,15 +67,16 @@ export async function readRows(path: string | URL, options: RowsOptions = {}): P
         expected: `at most ${mostRows}`,
       });
     }
-    const parsed = line.fault === undefined ? parseRow(line.text, options) : line.fault;
+    const { file: of, line } = row;
+    const parsed = row.value === undefined ? row.fault! : problemOf(row.value, options);
     if (typeof parsed === 'string') {
-      bad.push({ line: line.number, fault: parsed });
+      bad.push({ file: of, line, fault: parsed });
       continue;
     }
     const key = canonicalPrompt(parsed);
     const earlier = answers.get(key);
     if (options.severalAnswers !== true && earlier !== undefined && earlier !== parsed.answer) {
-      bad.push({ line: line.number, fault: 'an earlier row has the same prompt with another answer' });
+      bad.push({ file: of, line, fault: 'an earlier row has the same prompt with another answer' });
       continue;
     }
     answers.set(key, parsed.answer);
@@ -69,7 +84,10 @@ export async function readRows(path: string | URL, options: RowsOptions = {}): P
   }
   const firstBad = bad
     .slice(0, 3)
-    .map(({ line, fault }) => `line ${line}: ${fault}`)
+    .map(
+      ({ file: of, line, fault }) =>
+        `${data.files.length > 1 ? `${basename(of)} ` : ''}line ${line}: ${fault}`,
+    )
     .join('; ');
   const share = options.maxBadShare ?? 0.01;
   if (bad.length > share * count || problems.length === 0) {
@@ -87,19 +105,15 @@ export async function readRows(path: string | URL, options: RowsOptions = {}): P
     });
   }
   const notes = bad.length === 0 ? [] : [`${name}: ${bad.length} of ${count} rows left out (${firstBad})`];
-  return { problems, notes };
+  return { problems, notes, data };
+}
+
+async function* rowsOf(files: readonly string[]) {
+  for (const file of files) yield* readRowFile(file);
 }
 
 /** One row, or what is wrong with it. */
-function parseRow(text: string, options: RowsOptions): RowProblem | string {
-  let row: unknown;
-  try {
-    row = JSON.parse(text);
-  } catch (error) {
-    return `not JSON (${describeError(error).slice(0, 80)})`;
-  }
-  if (typeof row !== 'object' || row === null || Array.isArray(row)) return 'no JSON object';
-  const columns = row as Record<string, unknown>;
+function problemOf(columns: Readonly<Record<string, unknown>>, options: RowsOptions): RowProblem | string {
   const promptKey = options.fields?.prompt ?? 'prompt';
   const answerKey = options.fields?.answer ?? 'answer';
   for (const key of [promptKey, answerKey]) {

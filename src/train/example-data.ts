@@ -7,7 +7,7 @@ import { basename } from 'node:path';
 import { AhaError } from '../errors.ts';
 import { streamKey, uniformAt } from '../util/random.ts';
 import type { EncodedExample, ExampleEncoder } from './example-encoder.ts';
-import { readExampleRows } from './example-rows.ts';
+import { readRowFile } from '../util/row-file.ts';
 import { exampleOf } from './example-schema.ts';
 import type { ExampleDataConfig } from './sft-config.ts';
 
@@ -56,7 +56,7 @@ export async function loadExampleData(options: ExampleDataOptions): Promise<Exam
   let tooLong = 0;
   const hash = createHash('sha256');
   for (const file of options.files) {
-    for await (const { line, value, fault } of readExampleRows(file)) {
+    for await (const { line, value, fault } of readRowFile(file)) {
       rows++;
       const example = value === undefined ? fault! : exampleOf(value);
       const encoded = typeof example === 'string' ? example : encode(example);

@@ -7,6 +7,7 @@ import type { StoredRecipe } from '../runs/run-files.ts';
 import {
   absolutePath,
   absoluteTask,
+  absoluteTaskOptions,
   missing,
   nameOfRun,
   trainingCommand,
@@ -95,7 +96,12 @@ async function load(): Promise<Training<'train distill'>> {
       model: await absolutePath(recipe.model),
       teacher: await absolutePath(recipe.teacher),
       data: await Promise.all(recipe.data.map(absolutePath)),
-      ...(recipe.task === undefined ? {} : { task: await absoluteTask(recipe.task) }),
+      ...(recipe.task === undefined
+        ? {}
+        : {
+            task: await absoluteTask(recipe.task),
+            taskOptions: await absoluteTaskOptions(recipe.task, recipe.taskOptions),
+          }),
     }),
     runName: ({ model, method }) => nameOfRun('distill', method, model),
     run,

@@ -7,6 +7,7 @@ import type { StoredRecipe } from '../runs/run-files.ts';
 import {
   absolutePath,
   absoluteTask,
+  absoluteTaskOptions,
   missing,
   nameOfRun,
   trainingCommand,
@@ -94,7 +95,12 @@ async function load(): Promise<Training<'train sft'>> {
       ...recipe,
       model: await absolutePath(recipe.model),
       data: await Promise.all(recipe.data.map(absolutePath)),
-      ...(recipe.task === undefined ? {} : { task: await absoluteTask(recipe.task) }),
+      ...(recipe.task === undefined
+        ? {}
+        : {
+            task: await absoluteTask(recipe.task),
+            taskOptions: await absoluteTaskOptions(recipe.task, recipe.taskOptions),
+          }),
     }),
     runName: ({ model }) => nameOfRun('sft', model),
     run,

@@ -7,6 +7,7 @@ import { zeroFlags } from '../zero/zero-flags.ts';
 import {
   absolutePath,
   absoluteTask,
+  absoluteTaskOptions,
   missing,
   nameOfRun,
   trainingCommand,
@@ -59,6 +60,7 @@ async function load(): Promise<Training<ZeroCommand>> {
       ...recipe,
       model: recipe.model === 'scratch' ? recipe.model : await absolutePath(recipe.model),
       task: await absoluteTask(recipe.task),
+      taskOptions: await absoluteTaskOptions(recipe.task, recipe.taskOptions),
       ...(recipe.solveRates === undefined
         ? {}
         : { solveRates: { ...recipe.solveRates, file: await absolutePath(recipe.solveRates.file) } }),

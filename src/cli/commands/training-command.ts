@@ -148,6 +148,20 @@ export async function absoluteTask(task: string): Promise<string> {
   return Object.hasOwn(builtInTasks, task) ? task : absolutePath(task);
 }
 
+/** The options of a task with paths that hold from any folder. What names the Hub stays as it is. */
+export async function absoluteTaskOptions<O extends Readonly<Record<string, unknown>>>(
+  task: string,
+  options: O,
+): Promise<O> {
+  const { fileOptions } = await import('../../task/load.ts');
+  const { isHubData } = await import('../../hub/data-reference.ts');
+  const paths = fileOptions(task).flatMap((key) => {
+    const value = options[key];
+    return typeof value !== 'string' || value === '' || isHubData(value) ? [] : [[key, resolve(value)]];
+  });
+  return { ...options, ...Object.fromEntries(paths) };
+}
+
 /** `countdown-smollm2-135m` */
 export function nameOfRun(...parts: readonly string[]): string {
   const short = (path: string) => basename(path, extname(path).length > 5 ? '' : extname(path));

@@ -47,8 +47,8 @@ export async function runDistill(
     { tokenizer: model.tokenizer(), source: model.source },
   );
   const teacherName = await fingerprintModel(teacher.checkpoint.path, { signal: interruption.signal });
-  const task = await taskOf(recipe, model);
-  const data = recipe.data.length === 0 ? undefined : await dataOf(recipe.data, recipe, model);
+  const task = await taskOf(recipe, model, context);
+  const data = recipe.data.length === 0 ? undefined : await dataOf(recipe.data, recipe, model, context);
   for (const note of data?.notes ?? []) reporter.warn(note);
   await begin();
   const shared = {
@@ -97,7 +97,7 @@ async function distillText(
   context: CommandContext,
   begin: () => Promise<void>,
 ): Promise<LearnOutcome> {
-  const task = (await taskOf(recipe, model))!;
+  const task = (await taskOf(recipe, model, context))!;
   const { collected, source } = await askTeacher(folder, recipe, task.task, context, begin);
   const { drawn, kept, dropped, problemsKept, unasked } = collected;
   const counts = { teacher: source, drawn, kept, dropped, problemsKept, unasked };
@@ -122,7 +122,7 @@ async function distillText(
       fix: `Read ${folder}/texts.jsonl; then use a better teacher, easier problems, more tokens, or a lower text.minScore.`,
     });
   }
-  const data = await dataOf([collected.file], recipe, model);
+  const data = await dataOf([collected.file], recipe, model, context);
   for (const note of data.notes) context.reporter.warn(note);
   const examples = formatCount(data.train.length);
   const title = `Text distillation into ${model.source} (${trainedSize(model)}) on ${examples} answers, in ${folder}`;

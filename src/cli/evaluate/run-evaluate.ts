@@ -107,7 +107,7 @@ async function answerAndJudge(
   context: CommandContext,
 ): Promise<Finished | EvaluationOutcome> {
   const { reporter, interruption, clock } = context;
-  const tasks = await loadTasks(flags, lineage);
+  const tasks = await loadTasks(flags, lineage, context);
   for (const { task } of tasks) for (const note of task.notes) reporter.note(printable(note));
   const shares = taskShares(tasks, form, flags);
   const settings = settingsOf(flags, lineage, form);
@@ -128,7 +128,7 @@ async function answerAndJudge(
       settings,
       seed: flags.seed,
       folder,
-      training: await trainingTexts(flags.trainingData ?? [], lineage),
+      training: await trainingTexts(flags.trainingData ?? [], lineage, context),
       signal: interruption.signal,
       clock,
       onProgress: ({ done, total }) => {

@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { AhaError } from '../../errors.ts';
 import type { EvaluateOptions } from '../../evaluate/evaluate.ts';
-import { builtInTasks, loadTask } from '../../task/load.ts';
+import { builtInTasks } from '../../task/load.ts';
 import type { PromptForm } from '../../task/presentation.ts';
 import type { Task } from '../../task/task.ts';
 import { divide } from '../terminal/bar.ts';
+import type { CommandContext } from '../command.ts';
+import { openTask } from '../task/open-task.ts';
 import type { EvaluateFlags } from '../commands/evaluate.ts';
 import { parseSetting, setAt, type ConfigValue } from '../recipe/config-file.ts';
 import type { Lineage } from './lineage.ts';
@@ -22,7 +24,11 @@ export interface NamedTask {
  * Loads and checks the tasks. For a model that a run has made, the task of the run stands in when none is named, and
  * the options of the run hold for its task unless others are set.
  */
-export async function loadTasks(flags: EvaluateFlags, lineage: Lineage | undefined): Promise<NamedTask[]> {
+export async function loadTasks(
+  flags: EvaluateFlags,
+  lineage: Lineage | undefined,
+  context: CommandContext,
+): Promise<NamedTask[]> {
   const names = flags.task ?? (lineage?.task === undefined ? [] : [lineage.task]);
   if (names.length === 0) {
     throw new AhaError({
@@ -41,7 +47,7 @@ export async function loadTasks(flags: EvaluateFlags, lineage: Lineage | undefin
       const ofRun = lineage?.task === name && Object.keys(own).length === 0;
       const options = ofRun ? lineage.taskOptions : own;
       const seed = lineage?.seed;
-      const task = await loadTask(name, { options, ...(seed === undefined ? {} : { seed }) });
+      const task = await openTask(name, { options, ...(seed === undefined ? {} : { seed }) }, context);
       return { task, count: counts[index]!, details: { options, ...(await fileHash(name)) } };
     }),
   );

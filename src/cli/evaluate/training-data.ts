@@ -4,9 +4,10 @@ import { stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { AhaError } from '../../errors.ts';
 import type { TrainingTexts } from '../../evaluate/contamination.ts';
-import { loadTask } from '../../task/load.ts';
 import type { Task } from '../../task/task.ts';
 import { storageError } from '../../util/files.ts';
+import type { CommandContext } from '../command.ts';
+import { openTask } from '../task/open-task.ts';
 import type { Lineage } from './lineage.ts';
 
 /** Training problems of a run that are looked at: more would take longer than the evaluation. */
@@ -16,6 +17,7 @@ const mostOfRun = 100_000;
 export async function trainingTexts(
   named: readonly string[],
   lineage: Lineage | undefined,
+  context: CommandContext,
 ): Promise<TrainingTexts | undefined> {
   for (const file of named) {
     // Said now, not after hours of sampling.
@@ -30,11 +32,11 @@ export async function trainingTexts(
   const task =
     lineage?.task === undefined || lineage.drawnProblems === 0
       ? undefined
-      : await loadTask(lineage.task, {
-          options: lineage.taskOptions,
-          seed: lineage.seed,
-          check: false,
-        });
+      : await openTask(
+          lineage.task,
+          { options: lineage.taskOptions, seed: lineage.seed, check: false },
+          context,
+        );
   if (files.length === 0 && task === undefined) return undefined;
   return {
     sources: [

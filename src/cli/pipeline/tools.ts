@@ -4,10 +4,11 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createLocalPolicy } from '../../engine/local-policy.ts';
 import { AhaError } from '../../errors.ts';
+import { openDataFiles } from '../../hub/data-files.ts';
 import { fingerprintModel } from '../../model/fingerprint.ts';
 import { openOnnxRuntime } from '../../runtime/onnx/onnx-runtime.ts';
 import type { Split } from '../../task/problem.ts';
-import { builtInTasks, loadTask } from '../../task/load.ts';
+import { builtInTasks } from '../../task/load.ts';
 import type { Task } from '../../task/task.ts';
 import type { ModelSize } from '../../train/model-settings.ts';
 import { hashOf } from '../../train/pipeline/plan.ts';
@@ -16,6 +17,8 @@ import type { PipelineTools, StageModel } from '../../train/pipeline/stage.ts';
 import { storageError } from '../../util/files.ts';
 import type { CommandContext } from '../command.ts';
 import { openJudge } from '../model/open-judge.ts';
+import { openTask } from '../task/open-task.ts';
+import { withDownloads } from '../terminal/downloads.ts';
 import { exporterForScratch, openModel } from '../model/open-model.ts';
 import { chooseForm, codecFor } from '../model/prompt-form.ts';
 import { scratchConfig, tokenizerFor } from '../model/scratch-model.ts';
@@ -23,12 +26,12 @@ import { scratchConfig, tokenizerFor } from '../model/scratch-model.ts';
 /** Problems of each split whose text tells a task from another. */
 const fingerprintedProblems = 200;
 
-export function pipelineTools(
-  recipe: PipelineRecipe,
-  { reporter, interruption, clock }: CommandContext,
-): PipelineTools {
+export function pipelineTools(recipe: PipelineRecipe, context: CommandContext): PipelineTools {
+  const { reporter, interruption, clock } = context;
   const { signal } = interruption;
   const { engine } = recipe;
+  const dataFiles = async (reference: string) =>
+    withDownloads(context, async (hub) => (await openDataFiles(reference, { split: 'train' }, hub)).files);
   return {
     clock,
     signal,
@@ -62,16 +65,17 @@ export function pipelineTools(
         throw error;
       }
     },
-    loadTask: async (name, options, seed) => loadTask(name, { options, seed, check: false }),
+    loadTask: async (name, options, seed) => openTask(name, { options, seed, check: false }, context),
     async pose(task, model, asked) {
       const form = await formOf(recipe, asked, model);
       return { task: task.configure({ form }), codec: codecFor(model.tokenizer(), form, model.source) };
     },
     identify: async (outside, product) =>
-      product === 'model' ? fingerprintModel(outside, { signal }) : hashOfFile(outside),
+      product === 'model' ? fingerprintModel(outside, { signal }) : hashOfFiles(await dataFiles(outside)),
+    dataFiles,
     async taskIdentity(name, options) {
       // Checked here, once, before anything is made.
-      const task = await loadTask(name, { options });
+      const task = await openTask(name, { options }, context);
       for (const note of task.notes) reporter.note(note);
       return hashOf({
         name: task.name,
@@ -102,6 +106,11 @@ function problemsOf(task: Task): string {
     }
   }
   return hash.digest('hex');
+}
+
+async function hashOfFiles(paths: readonly string[]): Promise<string> {
+  const hashes = await Promise.all(paths.map(hashOfFile));
+  return hashes.length === 1 ? hashes[0]! : hashOf(hashes);
 }
 
 async function hashOfFile(path: string): Promise<string> {

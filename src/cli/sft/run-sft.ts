@@ -1,10 +1,12 @@
 /** A run of `aha train sft`. A folder that holds an interrupted run of the same recipe goes on with it. */
-import { loadTask } from '../../task/load.ts';
 import { chatTemplateOf } from '../../text/chat-template.ts';
 import { type ExampleData, loadExampleData } from '../../train/example-data.ts';
 import { createExampleEncoder } from '../../train/example-encoder.ts';
 import { trainSft } from '../../train/sft.ts';
 import type { CommandContext } from '../command.ts';
+import { openDataFiles } from '../../hub/data-files.ts';
+import { openTask } from '../task/open-task.ts';
+import { withDownloads } from '../terminal/downloads.ts';
 import { type OpenModel, openModel } from '../model/open-model.ts';
 import { chooseForm, codecFor } from '../model/prompt-form.ts';
 import { loraOf } from '../../train/model-settings.ts';
@@ -30,8 +32,8 @@ export async function runSft(
     forTraining: true,
     signal: interruption.signal,
   });
-  const task = await taskOf(recipe, model);
-  const data = await dataOf(files, recipe, model);
+  const task = await taskOf(recipe, model, context);
+  const data = await dataOf(files, recipe, model, context);
   for (const note of data.notes) reporter.warn(note);
   // Only now: what cannot be trained leaves no folder behind.
   await writeStoredRecipe(folder, stored);
@@ -76,11 +78,12 @@ export async function runSft(
   };
 }
 
-/** The examples of a recipe as the model's own tokens. */
+/** The examples of a recipe as the model's own tokens; those of the Hub are downloaded. */
 export async function dataOf(
-  files: readonly string[],
+  data: readonly string[],
   recipe: Omit<SftRecipe, 'data'>,
   model: OpenModel,
+  context: CommandContext,
 ): Promise<ExampleData> {
   const tokenizer = model.tokenizer();
   const template = chatTemplateOf(tokenizer);
@@ -94,6 +97,11 @@ export async function dataOf(
     learn: recipe.learn,
   });
   const { contextLength } = model.policy.capabilities;
+  const files = await withDownloads(context, async (hub) => {
+    const found: string[] = [];
+    for (const one of data) found.push(...(await openDataFiles(one, { split: 'train' }, hub)).files);
+    return found;
+  });
   return loadExampleData({ files, encode, config: recipe, contextLength });
 }
 
@@ -101,9 +109,14 @@ export async function dataOf(
 export async function taskOf(
   recipe: Pick<SftRecipe, 'task' | 'taskOptions' | 'seed' | 'prompt' | 'model'>,
   model: OpenModel,
+  context: CommandContext,
 ) {
   if (recipe.task === undefined) return undefined;
-  const task = await loadTask(recipe.task, { options: recipe.taskOptions, seed: recipe.seed, check: false });
+  const task = await openTask(
+    recipe.task,
+    { options: recipe.taskOptions, seed: recipe.seed, check: false },
+    context,
+  );
   const form = await chooseForm(recipe.prompt, recipe.model, model.tokenizer());
   return { task: task.configure({ form }), codec: codecFor(model.tokenizer(), form, model.source) };
 }

@@ -1,12 +1,13 @@
 /** Lists tasks, shows their problems, and proves them on their own references and on corrupted ones. */
 import { AhaError } from '../../errors.ts';
 import { checkTask } from '../../task/check.ts';
-import { builtInTasks, loadTask } from '../../task/load.ts';
+import { builtInTasks } from '../../task/load.ts';
 import type { Problem, ProblemAddress } from '../../task/problem.ts';
 import type { Task } from '../../task/task.ts';
 import { printable } from '../../text/printable.ts';
 import { randomStream } from '../../util/random.ts';
 import { accuracyOf } from '../../verify/verdict.ts';
+import { openTask } from './open-task.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import type { TaskFlags } from '../commands/task.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -23,9 +24,10 @@ export function listTasks({ reporter }: CommandContext): CommandResult {
 export async function showProblems(
   name: string,
   flags: TaskFlags,
-  { reporter }: CommandContext,
+  context: CommandContext,
 ): Promise<CommandResult> {
-  const task = await open(name, flags);
+  const { reporter } = context;
+  const task = await open(name, flags, context);
   const problems = problemsOf(task, flags.problems).map(({ problem }) => problem);
   for (const problem of problems) {
     reporter.line(
@@ -38,9 +40,10 @@ export async function showProblems(
 export async function proveTask(
   name: string,
   flags: TaskFlags,
-  { reporter, interruption, clock }: CommandContext,
+  context: CommandContext,
 ): Promise<CommandResult> {
-  const task = await open(name, flags);
+  const { reporter, interruption, clock } = context;
+  const task = await open(name, flags, context);
   await checkTask(task, { perLevel: 2, budget: 5000, signal: interruption.signal });
   const found = problemsOf(task, flags.problems);
   const { signal } = interruption;
@@ -122,7 +125,7 @@ export async function proveTask(
   };
 }
 
-async function open(name: string, flags: TaskFlags): Promise<Task> {
+async function open(name: string, flags: TaskFlags, context: CommandContext): Promise<Task> {
   const form = flags.form;
   if (form !== undefined && form !== 'raw' && form !== 'r1-zero' && form !== 'chat') {
     throw new AhaError({
@@ -133,11 +136,8 @@ async function open(name: string, flags: TaskFlags): Promise<Task> {
       expected: 'raw, r1-zero or chat',
     });
   }
-  return loadTask(name, {
-    options: parseOptions(flags.set ?? []),
-    check: false,
-    ...(form === undefined ? {} : { form }),
-  });
+  const options = parseOptions(flags.set ?? []);
+  return openTask(name, { options, check: false, ...(form === undefined ? {} : { form }) }, context);
 }
 
 /** Up to `count` problems of each split, and of each level of a generator. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { AhaError, describeError } from '../../errors.ts';
-import { builtInTasks, loadTask } from '../../task/load.ts';
+import { builtInTasks } from '../../task/load.ts';
 import type { Problem } from '../../task/problem.ts';
 import { readLines } from '../../util/lines.ts';
 import { nearestWord, parseWithSchema } from '../../util/schema.ts';
@@ -11,6 +11,7 @@ import { namedVerifiers, type VerifierRow } from '../../verify/named-verifiers.t
 import { judge, type Verdict } from '../../verify/verdict.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import type { VerifyFlags } from '../commands/verify.ts';
+import { openTask } from '../task/open-task.ts';
 import { exitCodes } from '../exit-codes.ts';
 
 /** Programs wait for their turn, too. */
@@ -30,9 +31,10 @@ export function listVerifiers({ reporter }: CommandContext): CommandResult {
 export async function verifyRows(
   name: string | undefined,
   flags: VerifyFlags,
-  { reporter, interruption, clock }: CommandContext,
+  context: CommandContext,
 ): Promise<CommandResult> {
-  const { judge: run } = await open(name, parseOptions(flags.set ?? []));
+  const { reporter, interruption, clock } = context;
+  const { judge: run } = await open(name, parseOptions(flags.set ?? []), context);
   const counts = { rows: 0, scored: 0, failed: 0, malformed: 0 };
   let total = 0;
   const start = clock.monotonic();
@@ -101,7 +103,11 @@ async function judgeLine(
   }
 }
 
-async function open(name: string | undefined, options: Record<string, unknown>): Promise<Judge> {
+async function open(
+  name: string | undefined,
+  options: Record<string, unknown>,
+  context: CommandContext,
+): Promise<Judge> {
   const known = [...namedVerifiers.map((one) => one.name), ...Object.keys(builtInTasks)];
   const named = namedVerifiers.find((one) => one.name === name);
   if (named !== undefined) {
@@ -132,11 +138,15 @@ async function open(name: string | undefined, options: Record<string, unknown>):
     });
   }
   const { form, ...own } = options;
-  const task = await loadTask(name, {
-    options: own,
-    check: false,
-    ...(form === undefined ? {} : { form: form as 'raw' | 'r1-zero' | 'chat' }),
-  });
+  const task = await openTask(
+    name,
+    {
+      options: own,
+      check: false,
+      ...(form === undefined ? {} : { form: form as 'raw' | 'r1-zero' | 'chat' }),
+    },
+    context,
+  );
   const problemSchema = z.looseObject({ prompt: z.string() });
   return {
     judge: async (row, signal) => {

@@ -5,7 +5,6 @@
  */
 import type { EvaluationMetrics, GrpoEvent, RunHistory } from '../../train/events.ts';
 import { trainGrpo } from '../../train/grpo.ts';
-import { loadTask } from '../../task/load.ts';
 import { readSolveRates, selectBySolveRate } from '../../task/solve-rates.ts';
 import type { Task } from '../../task/task.ts';
 import { withRewardParts } from '../../train/reward-parts.ts';
@@ -19,6 +18,7 @@ import { readRunLog, RunLog, runFiles, writeStoredRecipe, type StoredRecipe } fr
 import { formatCount } from '../terminal/quantities.ts';
 import type { View } from '../terminal/reporter.ts';
 import { TrainingView } from '../terminal/training-view.ts';
+import { openTask } from '../task/open-task.ts';
 import { makeBaseModel } from './base-model.ts';
 
 export interface ZeroOutcome {
@@ -49,11 +49,11 @@ export async function runZero(
   const start = clock.monotonic();
   const files = runFiles(folder);
   // Before the folder is made: a task that cannot be used leaves nothing behind.
-  const whole = await loadTask(recipe.task, {
-    options: recipe.taskOptions,
-    seed: recipe.seed,
-    check: recipe.model === 'scratch' ? {} : false,
-  });
+  const whole = await openTask(
+    recipe.task,
+    { options: recipe.taskOptions, seed: recipe.seed, check: recipe.model === 'scratch' ? {} : false },
+    context,
+  );
   const task =
     recipe.solveRates === undefined
       ? whole

@@ -14,7 +14,7 @@ export async function loadStageData(
   const tokenizer = model.tokenizer();
   const { codec } = await context.posed(model);
   const data = await loadExampleData({
-    files,
+    files: (await Promise.all(files.map(async (file) => context.tools.dataFiles(file)))).flat(),
     encode: createExampleEncoder({
       tokenizer,
       codec,

@@ -37,6 +37,8 @@ export interface PipelineTools extends PlanOptions {
   loadTask(name: string, options: Readonly<Record<string, unknown>>, seed: string): Promise<Task>;
   /** `asked` is the form that the recipe names. */
   pose(task: Task, model: StageModel, asked: PipelineRecipe['prompt']): Promise<PosedTask>;
+  /** The files on this machine that a reference to rows from outside stands for. */
+  readonly dataFiles: (reference: string) => Promise<readonly string[]>;
   /** The model behind an endpoint whose opinion is a part of the reward. */
   readonly openJudge: (judge: NonNullable<RewardParts['judge']>) => Endpoint;
   readonly clock: Clock;
@@ -61,7 +63,7 @@ export interface StageContext<S extends Stage = Stage> {
   readonly tools: PipelineTools;
   /** The folder or the Hub id of the model that is the input `role`. */
   modelPath(role: string): string;
-  /** Files of rows, in the order of the references. */
+  /** Files of rows, or references to the Hub, in the order of the references. */
   readonly dataFiles: readonly string[];
   task(): Promise<Task>;
   /** The task in the form in which problems are put to this model, and the codec for it. */

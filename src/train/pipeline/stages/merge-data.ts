@@ -1,13 +1,13 @@
 /** Several sets of rows as one, in the order of the parts. A row that stands in it already is not taken again. */
 import { join } from 'node:path';
 import { randomStream } from '../../../util/random.ts';
-import { readExampleRows } from '../../example-rows.ts';
+import { readRowFile } from '../../../util/row-file.ts';
 import type { StageOf } from '../recipe.ts';
 import { rowIdentity, writeRows } from '../rows.ts';
 import { rowsFile, type StageContext, type StageOutcome } from '../stage.ts';
 
 export async function mergeDataStage(context: StageContext<StageOf<'merge-data'>>): Promise<StageOutcome> {
-  const { stage, seed, dataFiles, emit } = context;
+  const { stage, seed, dataFiles, tools, emit } = context;
   const seen = new Set<string>();
   const rows: Record<string, unknown>[] = [];
   const parts: { from: string; rows: number; bad: number; repeated: number; taken: number }[] = [];
@@ -15,7 +15,7 @@ export async function mergeDataStage(context: StageContext<StageOf<'merge-data'>
     const own: Record<string, unknown>[] = [];
     let bad = 0;
     let repeated = 0;
-    for await (const { value, fault, line } of readExampleRows(dataFiles[index]!)) {
+    for await (const { value, fault, line } of rowsOf(await tools.dataFiles(dataFiles[index]!))) {
       if (value === undefined) {
         bad++;
         if (bad <= 3) emit({ type: 'note', text: `${from}, line ${line} is left out: ${fault}` });
@@ -41,6 +41,10 @@ export async function mergeDataStage(context: StageContext<StageOf<'merge-data'>
       return { rows: rows.length, parts };
     },
   };
+}
+
+async function* rowsOf(files: readonly string[]) {
+  for (const file of files) yield* readRowFile(file);
 }
 
 /** `count` of the rows drawn at random, in their own order. */

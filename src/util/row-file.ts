@@ -1,14 +1,14 @@
 /**
- * Rows of files of training examples, JSON lines or Parquet, each with the place it came from. A row that cannot be
- * read comes with its fault instead of a value: how many of those a run bears is its caller's decision.
+ * Rows of files, JSON lines or Parquet, each with the place it came from. A row that cannot be read comes with its
+ * fault instead of a value: how many of those can be borne is its caller's decision.
  */
 import { open } from 'node:fs/promises';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { AhaError, describeError } from '../errors.ts';
-import { storageError } from '../util/files.ts';
-import { readLines } from '../util/lines.ts';
+import { storageError } from './files.ts';
+import { readLines } from './lines.ts';
 
-export interface ExampleRow {
+export interface FileRow {
   readonly file: string;
   /** The line of a JSON lines file, the row of a Parquet file; from 1. */
   readonly line: number;
@@ -20,18 +20,18 @@ export interface ExampleRow {
 const parquetBatch = 4096;
 
 /** Throws `AhaError` (data or storage) for a file that cannot be read at all. */
-export async function* readExampleRows(file: string): AsyncGenerator<ExampleRow> {
+export async function* readRowFile(file: string): AsyncGenerator<FileRow> {
   yield* (await isParquet(file)) ? parquetRows(file) : jsonRows(file);
 }
 
-async function* jsonRows(file: string): AsyncGenerator<ExampleRow> {
+async function* jsonRows(file: string): AsyncGenerator<FileRow> {
   for await (const { number: line, text, fault } of readLines(file)) {
     if (fault !== undefined) yield { file, line, fault };
     else yield { file, line, ...parsed(text) };
   }
 }
 
-function parsed(text: string): Pick<ExampleRow, 'value' | 'fault'> {
+function parsed(text: string): Pick<FileRow, 'value' | 'fault'> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -41,7 +41,7 @@ function parsed(text: string): Pick<ExampleRow, 'value' | 'fault'> {
   return rowOf(value);
 }
 
-function rowOf(value: unknown): Pick<ExampleRow, 'value' | 'fault'> {
+function rowOf(value: unknown): Pick<FileRow, 'value' | 'fault'> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return { fault: 'no JSON object' };
   return { value: value as Record<string, unknown> };
 }
@@ -61,7 +61,7 @@ async function isParquet(file: string): Promise<boolean> {
   }
 }
 
-async function* parquetRows(file: string): AsyncGenerator<ExampleRow> {
+async function* parquetRows(file: string): AsyncGenerator<FileRow> {
   const { parquetMetadataAsync, parquetReadObjects } = await import('hyparquet');
   const handle = await open(file, 'r').catch((error: unknown) => {
     throw storageError(`Could not read ${file}`, error);
@@ -79,6 +79,8 @@ async function* parquetRows(file: string): AsyncGenerator<ExampleRow> {
     };
     const metadata = await parquetMetadataAsync(source);
     const count = Number(metadata.num_rows);
+    // Integers of 64 bits come as bigint, which nothing that reads JSON expects.
+    const wide = metadata.schema.some(({ type }) => type === 'INT64');
     for (let start = 0; start < count; start += parquetBatch) {
       const rows = await parquetReadObjects({
         file: source,
@@ -87,7 +89,9 @@ async function* parquetRows(file: string): AsyncGenerator<ExampleRow> {
         rowEnd: Math.min(count, start + parquetBatch),
         compressors: { GZIP: (bytes) => gunzipSync(bytes), BROTLI: (bytes) => brotliDecompressSync(bytes) },
       });
-      for (const [index, row] of rows.entries()) yield { file, line: start + index + 1, ...rowOf(row) };
+      for (const [index, row] of rows.entries()) {
+        yield { file, line: start + index + 1, ...rowOf(wide ? plainNumbers(row) : row) };
+      }
     }
   } catch (error) {
     if (error instanceof AhaError) throw error;
@@ -103,4 +107,17 @@ async function* parquetRows(file: string): AsyncGenerator<ExampleRow> {
   } finally {
     await handle.close();
   }
+}
+
+/** As JSON has numbers; one that is too large for that as its digits. */
+function plainNumbers(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : String(value);
+  }
+  if (Array.isArray(value)) return value.map(plainNumbers);
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
+    return value;
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plainNumbers(inner)]));
 }
