@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readExampleRows } from './example-rows.ts';
+import { readRowFile } from '../util/row-file.ts';
 import { exampleOf } from './example-schema.ts';
 
 const fixture = (name: string) =>
@@ -18,7 +18,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 async function examples(file: string) {
   const found: { readonly line: number; readonly example: ReturnType<typeof exampleOf> }[] = [];
-  for await (const { line, value, fault } of readExampleRows(file)) {
+  for await (const { line, value, fault } of readRowFile(file)) {
     found.push({ line, example: value === undefined ? fault! : exampleOf(value) });
   }
   return found;
