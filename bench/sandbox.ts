@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { describeError } from '../src/errors.ts';
 import { openBubblewrapSandbox } from '../src/sandbox/bubblewrap/bubblewrap-sandbox.ts';
 import { openDenoSandbox } from '../src/sandbox/deno/deno-sandbox.ts';
-import { Queue } from '../src/sandbox/queue.ts';
+import { Queue } from '../src/util/queue.ts';
 import type { Program, Sandbox } from '../src/sandbox/sandbox.ts';
 import { table } from './report.ts';
 

@@ -80,6 +80,8 @@ export interface RunOptions {
   readonly limits?: Partial<Limits>;
   /** Kills the program; `run` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Called when the program's turn has come, before it starts. */
+  readonly onStart?: () => void;
 }
 
 /** One way to run programs. Close it to end its processes: `await using`. */

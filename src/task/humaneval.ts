@@ -29,7 +29,7 @@ export interface HumanEvalProblem extends Problem {
   readonly entryPoint: string;
 }
 
-/** Queueing counts, too: many answers may wait for one machine. */
+/** One answer may run up to a dozen times, each with a limit of its own; waiting for a turn does not count. */
 export const codeDeadline = 300_000;
 
 export async function humanEvalTask(

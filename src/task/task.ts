@@ -74,7 +74,7 @@ export interface TaskDefinition<P extends Problem> {
   readonly canonical?: (problem: P) => string;
   /** Default 0.1. Not used where the definition brings both splits. */
   readonly heldOutShare?: number;
-  /** Milliseconds that one verdict may take. Default 10 000. */
+  /** Milliseconds that one verdict may take, waiting for a sandbox not counted. Default 10 000. */
   readonly deadline?: number;
   /** Every character of raw prompts and worked examples: the vocabulary of a model trained from scratch. */
   readonly alphabet?: string;
@@ -244,11 +244,12 @@ export function defineTask<P extends Problem>(definition: TaskDefinition<P>): Ta
           located === undefined
             ? scored(0, { evidence: { problem: 'the response gives no answer' } })
             : await judge(
-                (signal) =>
+                (signal, pause) =>
                   verifier(problem, located.text, {
                     response: whole,
                     form: presentation.form,
                     signal,
+                    pause,
                     ...(detail.finish === undefined ? {} : { finish: detail.finish }),
                     ...(detail.tokens === undefined ? {} : { tokens: detail.tokens }),
                   }),

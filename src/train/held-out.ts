@@ -8,7 +8,7 @@ import { accuracyOf } from '../verify/verdict.ts';
 import { mean } from './advantages.ts';
 import type { EvaluationMetrics, RolloutRecord } from './events.ts';
 import type { PromptCodec } from './prompt-codec.ts';
-import { type FailedVerdictPolicy, type PosedProblem, sampleGroups, scoreGroups } from './rollout.ts';
+import { type FailedVerdictPolicy, type PosedProblem, sampleAndScore } from './rollout.ts';
 import { rolloutRecords } from './step-metrics.ts';
 
 export interface HeldOutOptions {
@@ -43,14 +43,14 @@ export async function evaluateHeldOut(options: HeldOutOptions): Promise<HeldOutR
     const fits = prompt.tokens.length + options.maxCompletionTokens <= contextLength;
     return fits ? [{ address: { split: 'heldOut', index }, problem, prompt }] : [];
   });
-  const completions = await sampleGroups(policy, codec, posed, {
+  const groups = await sampleAndScore(policy, task, codec, posed, {
     size: samples,
     sampling: { maxTokens: options.maxCompletionTokens, temperature: options.temperature },
     seed: options.seed,
     // The same draws at every evaluation: what differs between two of them is the model.
     stream: (problem) => ['evaluate', problem],
+    failures: options.failedVerdicts,
   });
-  const groups = await scoreGroups(task, codec, posed, completions, options.failedVerdicts);
 
   const all = groups.flatMap((group) => group.completions);
   const verdicts = all.map(({ verdict }) => verdict);

@@ -9,7 +9,7 @@ import { checkCurriculum } from '../task/curriculum.ts';
 import type { GrpoConfig } from './config.ts';
 import type { GrpoContext } from './grpo-context.ts';
 import { startOfData } from './problem-order.ts';
-import { type PosedProblem, sampleGroups, scoreGroups } from './rollout.ts';
+import { type PosedProblem, sampleAndScore } from './rollout.ts';
 import { checkVerdicts, drawProblems, judgeRollout } from './sample-step.ts';
 
 /** The most completions that are sampled to find one group whose rewards differ. */
@@ -138,15 +138,15 @@ async function checkVariance(context: Context) {
   for (let wave = 0; completions < mostCompletions; wave++) {
     const drawn = drawProblems(context, 0, data, perWave);
     data = drawn.data;
-    const sampled = await sampleGroups(policy, codec, drawn.problems, {
+    const groups = await sampleAndScore(policy, task, codec, drawn.problems, {
       size: config.groupSize,
       sampling: { ...config.sampling, maxTokens: config.maxCompletionTokens },
       seed: config.seed,
       stream: (problem) => ['preflight', wave, problem],
+      failures: config.failedVerdicts,
     });
-    const groups = await scoreGroups(task, codec, drawn.problems, sampled, config.failedVerdicts);
     checkVerdicts(config, context.shape, groups);
-    first ??= { problems: drawn.problems, completions: sampled };
+    first ??= { problems: drawn.problems, completions: groups.map((group) => [...group.completions]) };
     const { rewards, zeroVariance } = judgeRollout(config, context.shape, groups).advantages;
     completions += rewards.length;
     total += rewards.reduce((sum, reward) => sum + (Number.isNaN(reward) ? 0 : reward), 0);

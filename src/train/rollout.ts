@@ -1,11 +1,14 @@
 /**
- * What a step samples: groups of completions of one problem each, with their verdicts. `sampleGroups` draws them and
- * `scoreGroups` checks them; both are deterministic but for verifiers that are not.
+ * What a step samples: groups of completions of one problem each, with their verdicts. `sampleGroups` draws them;
+ * `sampleAndScore` checks them, too, while others are drawn. Both are deterministic but for verifiers that are not.
  */
+import { setMaxListeners } from 'node:events';
+import { availableParallelism } from 'node:os';
 import type { Completion, Policy, SampleRequest } from '../engine/policy.ts';
 import { AhaError } from '../errors.ts';
 import type { Problem, ProblemAddress } from '../task/problem.ts';
 import type { Task } from '../task/task.ts';
+import { Queue } from '../util/queue.ts';
 import { streamKey, type StreamName } from '../util/random.ts';
 import { prefilledThinking } from '../verify/format.ts';
 import { failed, type Verdict } from '../verify/verdict.ts';
@@ -41,8 +44,11 @@ export interface FailedVerdictPolicy {
   readonly retries: number;
 }
 
-/** How many verifiers run at a time; those in a sandbox are processes. */
-const verifiersAtOnce = 8;
+/**
+ * How many checks are begun at a time. Programs wait in the sandbox, which runs one on each core: enough are in line
+ * that no core is idle and that the compiler checks many together. Their deadlines do not count the wait.
+ */
+const checksAtOnce = 8 * availableParallelism();
 /** A verdict's evidence may be anything; more than this of it is not kept. */
 const mostEvidenceCharacters = 20_000;
 
@@ -86,9 +92,11 @@ export function sampleGroups(
     readonly seed: number | string;
     readonly stream: (problem: number) => StreamName;
     readonly onProgress?: (done: { readonly completions: number; readonly tokens: number }) => void;
+    /** Called with each completion as it ends, where the policy says so. */
+    readonly onDrawn?: (problem: number, completion: number, drawn: Completion) => void;
   },
 ): Promise<Completion[][]> {
-  const { size, sampling, seed, stream, onProgress } = options;
+  const { size, sampling, seed, stream, onProgress, onDrawn } = options;
   const requests = problems.map(({ prompt }, index): SampleRequest => {
     return {
       ...sampling,
@@ -104,44 +112,85 @@ export function sampleGroups(
     onToken: () => {
       tokens++;
     },
-    onCompletion: () => {
+    onCompletion: ({ request, completion, drawn }) => {
+      onDrawn?.(request, completion, drawn);
       completions++;
       onProgress?.({ completions, tokens });
     },
   });
 }
 
-/** Checks every completion, and again those whose check failed as often as `failures` says. */
-export async function scoreGroups(
+/** Draws the completions of each problem and checks each as soon as it is drawn. */
+export async function sampleAndScore(
+  policy: Policy,
   task: Task,
   codec: PromptCodec,
   problems: readonly PosedProblem[],
-  completions: readonly (readonly Completion[])[],
-  failures: FailedVerdictPolicy,
+  options: Omit<Parameters<typeof sampleGroups>[3], 'onDrawn'> & {
+    readonly failures: FailedVerdictPolicy;
+    /** Called when all are drawn; verdicts may still be under way. */
+    readonly onSampled?: () => void;
+  },
 ): Promise<Group[]> {
-  const responses = completions.map((group) => group.map(({ tokens }) => codec.decodeResponse(tokens)));
-  const jobs = problems.flatMap((posed, p) =>
-    responses[p]!.map((response, c) => ({ posed, response, p, c })),
-  );
-  const verdicts = problems.map(() => [] as Verdict[]);
+  const check = checker(task, codec, options.failures);
+  const begun = problems.map(() => [] as Promise<CheckedResponse>[]);
+  const unwanted = new AbortController();
+  // Every check listens.
+  setMaxListeners(0, unwanted.signal);
+  const begin = (p: number, c: number, completion: Completion): Promise<CheckedResponse> => {
+    const checked = check(problems[p]!, completion, unwanted.signal);
+    // Whoever waits for it learns of it; when sampling fails, nobody does.
+    checked.catch(() => undefined);
+    return (begun[p]![c] = checked);
+  };
+  try {
+    const completions = await sampleGroups(policy, codec, problems, { ...options, onDrawn: begin });
+    options.onSampled?.();
+    return await Promise.all(
+      problems.map(async (posed, p) => ({
+        ...posed,
+        completions: await Promise.all(
+          completions[p]!.map(async (completion, c) => ({
+            ...completion,
+            ...(await (begun[p]![c] ?? begin(p, c, completion))),
+          })),
+        ),
+      })),
+    );
+  } finally {
+    unwanted.abort();
+  }
+}
+
+interface CheckedResponse {
+  readonly response: string;
+  readonly verdict: Verdict;
+}
+
+/** Checks completions, and again those whose check failed as often as `failures` says. */
+function checker(task: Task, codec: PromptCodec, failures: FailedVerdictPolicy) {
+  const queue = new Queue(checksAtOnce);
   const tries = failures.action === 'retry' ? failures.retries + 1 : 1;
-  await inParallel(verifiersAtOnce, jobs, async ({ posed, response, p, c }) => {
-    const { tokens, finish } = completions[p]![c]!;
-    const detail = { prefilled: prefilledThinking(posed.prompt.text), finish, tokens: tokens.length };
-    let verdict: Verdict = failed('verifier', 'not checked');
-    for (let attempt = 0; attempt < tries && verdict.outcome === 'failed'; attempt++) {
-      verdict = await task.verify(posed.problem, response, detail);
-    }
-    verdicts[p]![c] = { ...verdict, evidence: storable(verdict.evidence) };
-  });
-  return problems.map((posed, p) => ({
-    ...posed,
-    completions: completions[p]!.map((completion, c) => ({
-      ...completion,
-      response: responses[p]![c]!,
-      verdict: verdicts[p]![c]!,
-    })),
-  }));
+  return async (
+    posed: PosedProblem,
+    { tokens, finish }: Completion,
+    signal: AbortSignal,
+  ): Promise<CheckedResponse> => {
+    const response = codec.decodeResponse(tokens);
+    const detail = {
+      prefilled: prefilledThinking(posed.prompt.text),
+      finish,
+      tokens: tokens.length,
+      signal,
+    };
+    return queue.run(async () => {
+      let verdict: Verdict = failed('verifier', 'not checked');
+      for (let attempt = 0; attempt < tries && verdict.outcome === 'failed'; attempt++) {
+        verdict = await task.verify(posed.problem, response, detail);
+      }
+      return { response, verdict: { ...verdict, evidence: storable(verdict.evidence) } };
+    }, signal);
+  };
 }
 
 /** Evidence as plain JSON: whatever a verifier put there must not make a run unable to store its rollouts. */
@@ -153,16 +202,4 @@ function storable(evidence: Readonly<Record<string, unknown>>): Record<string, u
   } catch {
     return { omitted: 'evidence that is no JSON' };
   }
-}
-
-async function inParallel<T>(
-  limit: number,
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length) await work(items[next++]!);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
 }

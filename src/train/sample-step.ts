@@ -1,5 +1,5 @@
 /**
- * Sampling of one step: problems are drawn, answered and checked; groups that teach nothing are replaced by groups of
+ * Sampling of one step: problems are drawn, answered and checked (each answer while others are drawn); groups that teach nothing are replaced by groups of
  * other problems as often as asked (dynamic sampling, DAPO section 3.2). Each wave is written to the run's folder, so
  * that a restart goes on behind it.
  */
@@ -12,7 +12,7 @@ import type { GrpoContext } from './grpo-context.ts';
 import { afterGroups, type DataPosition, nextProblem } from './problem-order.ts';
 import { rewardComponents, type RewardShape } from './rewards.ts';
 import type { Rollout } from './rollout-file.ts';
-import { type Group, poseProblem, type PosedProblem, sampleGroups, scoreGroups } from './rollout.ts';
+import { type Group, poseProblem, type PosedProblem, sampleAndScore } from './rollout.ts';
 
 /** Prompts that are too long are passed over; this many in a row say that all of them are. */
 const mostSkippedPrompts = 1000;
@@ -46,7 +46,8 @@ export async function sampleStep(context: GrpoContext, step: number, data: DataP
     const start = clock.monotonic();
     const done = rollout.groups.length;
     const of = (done + wanted) * config.groupSize;
-    const completions = await sampleGroups(context.policy, context.codec, drawn.problems, {
+    let sampled = start;
+    const scored = await sampleAndScore(context.policy, context.task, context.codec, drawn.problems, {
       size: config.groupSize,
       sampling: { ...config.sampling, maxTokens: config.maxCompletionTokens },
       seed: config.seed,
@@ -56,13 +57,11 @@ export async function sampleStep(context: GrpoContext, step: number, data: DataP
         const tokens = rollout.sampledTokens + now.tokens;
         emit({ type: 'sampling', step, completions: earlier + now.completions, of, tokens });
       },
-    });
-    const sampled = clock.monotonic();
-    emit({ type: 'phase', step, phase: 'verify' });
-    const { action, retries } = config.failedVerdicts;
-    const scored = await scoreGroups(context.task, context.codec, drawn.problems, completions, {
-      action,
-      retries,
+      failures: { action: config.failedVerdicts.action, retries: config.failedVerdicts.retries },
+      onSampled: () => {
+        sampled = clock.monotonic();
+        emit({ type: 'phase', step, phase: 'verify' });
+      },
     });
     const verified = clock.monotonic();
     checkVerdicts(config, context.shape, scored);
@@ -80,7 +79,11 @@ export async function sampleStep(context: GrpoContext, step: number, data: DataP
         scored.map((group) => ({ level: group.address.level, success: successOf(group) })),
       ),
       sampledTokens:
-        rollout.sampledTokens + completions.flat().reduce((sum, { tokens }) => sum + tokens.length, 0),
+        rollout.sampledTokens +
+        scored.reduce(
+          (sum, group) => sum + group.completions.reduce((n, { tokens }) => n + tokens.length, 0),
+          0,
+        ),
       seconds: {
         sample: rollout.seconds.sample + (sampled - start) / 1000,
         verify: rollout.seconds.verify + (verified - sampled) / 1000,

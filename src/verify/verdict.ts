@@ -8,6 +8,7 @@
  */
 import { AhaError, describeError } from '../errors.ts';
 import { systemClock, type Clock } from '../util/clock.ts';
+import { Deadline, type Pause } from './deadline.ts';
 
 /** Who is to blame: the place where untrusted programs run, the verifier itself, or the reference answer. */
 export type FailureBoundary = 'sandbox' | 'verifier' | 'reference';
@@ -42,6 +43,8 @@ export interface VerifyContext {
   readonly tokens?: number;
   /** Aborted when the deadline passes or the run ends: stop working. */
   readonly signal: AbortSignal;
+  /** Stops the deadline while this verdict waits for its turn. */
+  readonly pause?: Pause;
 }
 
 /** From a problem and an answer to a verdict. May throw and may be late: call it through `judge`. */
@@ -165,7 +168,7 @@ export function gated<Problem>(
 }
 
 export interface JudgeOptions {
-  /** Milliseconds until the verdict is `failed`. Default 10 000. */
+  /** Milliseconds until the verdict is `failed`, time spent in line not counted. Default 10 000. */
   readonly deadline?: number;
   /** Ends the wait: `judge` then rejects with the signal's reason, since no verdict was reached. */
   readonly signal?: AbortSignal;
@@ -180,25 +183,22 @@ export interface JudgeOptions {
  * returns. Code that may do so belongs in a process or thread of its own.
  */
 export async function judge(
-  run: (signal: AbortSignal) => unknown,
+  run: (signal: AbortSignal, pause: Pause) => unknown,
   options: JudgeOptions = {},
 ): Promise<Verdict> {
-  const deadline = options.deadline ?? 10_000;
-  const clock = options.clock ?? systemClock;
+  const milliseconds = options.deadline ?? 10_000;
   const outer = options.signal;
   outer?.throwIfAborted();
-  const late = failed('verifier', `no verdict within the deadline of ${deadline} ms`);
+  const late = failed('verifier', `no verdict within the deadline of ${milliseconds} ms`);
   const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
+  let onPassed: () => void = () => undefined;
   let onAbort: (() => void) | undefined;
-  const start = clock.monotonic();
+  const deadline = new Deadline(milliseconds, options.clock ?? systemClock, () => onPassed());
   try {
-    const result = run(controller.signal);
-    if (!isPromiseLike(result)) {
-      return clock.monotonic() - start > deadline ? late : toVerdict(result);
-    }
+    const result = run(controller.signal, deadline.pause);
+    if (!isPromiseLike(result)) return deadline.passed ? late : toVerdict(result);
     const interrupted = new Promise<Verdict>((resolve, reject) => {
-      timer = setTimeout(() => resolve(late), deadline);
+      onPassed = () => resolve(late);
       onAbort = () => reject(new Interruption(outer?.reason));
       outer?.addEventListener('abort', onAbort, { once: true });
     });
@@ -209,7 +209,7 @@ export async function judge(
     if (error instanceof Interruption) throw error.reason;
     return failureOf(error);
   } finally {
-    clearTimeout(timer);
+    deadline.end();
     if (onAbort !== undefined) outer?.removeEventListener('abort', onAbort);
     controller.abort();
   }

@@ -62,4 +62,4 @@ it('ends in the same weights and the same optimizer after ten kills', async () =
   }
   expect(kills).toBeGreaterThanOrEqual(5);
   expect(await policyFiles(checkpoint)).toEqual(whole);
-});
+}, 600_000);

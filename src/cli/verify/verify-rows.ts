@@ -14,7 +14,7 @@ import type { VerifyFlags } from '../commands/verify.ts';
 import { openTask } from '../task/open-task.ts';
 import { exitCodes } from '../exit-codes.ts';
 
-/** Programs wait for their turn, too. */
+/** A program may run several times, each with a limit of its own. */
 const deadline = 300_000;
 
 interface Judge {
@@ -122,7 +122,10 @@ async function open(
         const fields = parseWithSchema(rowSchema, row, { what: 'The row', boundary: 'data' });
         const response = row['response'] as string;
         const full: VerifierRow = { ...row, ...fields, response };
-        return judge((inner) => verify(full, response, { response, signal: inner }), { deadline, signal });
+        return judge((inner, pause) => verify(full, response, { response, signal: inner, pause }), {
+          deadline,
+          signal,
+        });
       },
     };
   }

@@ -7,7 +7,7 @@ import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { AhaError, describeError } from '../../errors.ts';
 import { prepareProgram, resolveLimits, type PreparedCommand, type PreparedProgram } from '../program.ts';
-import { Queue } from '../queue.ts';
+import { Queue } from '../../util/queue.ts';
 import {
   defaultLimits,
   type Language,
@@ -105,6 +105,7 @@ class BubblewrapSandbox implements Sandbox {
     const limits = resolveLimits(options.limits);
     const { signal } = options;
     return this.#queue.run(async () => {
+      options.onStart?.();
       const stages = await this.#stages(prepared, limits);
       return this.#run({ files: prepared.files, stages, stdin: input.stdin ?? '', signal });
     }, signal);

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { AhaError } from '../../errors.ts';
 import { closed, hasEnded, killTree, startChild, type Child } from '../child.ts';
 import { prepareProgram, resolveLimits, type PreparedProgram } from '../program.ts';
-import { Queue } from '../queue.ts';
+import { Queue } from '../../util/queue.ts';
 import type { Language, Program, ProgramInput, RunOptions, RunResult, Sandbox } from '../sandbox.ts';
 import { supervise } from '../supervise.ts';
 import { usageOf } from '../usage.ts';
@@ -67,13 +67,17 @@ class DenoSandbox implements Sandbox {
         : AbortSignal.any([this.#closing.signal, options.signal]);
     return this.#queue.run(async () => {
       if (prepared.language === 'python') {
-        return this.#python.use(async (python) => python.run(prepared, input.stdin ?? '', limits, signal));
+        return this.#python.use(async (python) => {
+          options.onStart?.();
+          return python.run(prepared, input.stdin ?? '', limits, signal);
+        });
       }
       const flags = heapFlags(limits.memoryBytes);
       const words = (prepared as PreparedProgram).arguments;
       // Arguments are given when a process starts, so one that has been started cannot be used.
       const child = words.length === 0 ? await this.#take(flags) : await this.#start(flags, words);
       this.#running.add(child);
+      options.onStart?.();
       try {
         const cpuBefore = child.pid === undefined ? undefined : (await usageOf(child.pid))?.cpuMs;
         const result = await supervise(child, {

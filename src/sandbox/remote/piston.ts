@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { systemClock } from '../../util/clock.ts';
 import { prepareProgram, resolveLimits, type PreparedProgram } from '../program.ts';
-import { Queue } from '../queue.ts';
+import { Queue } from '../../util/queue.ts';
 import type {
   Language,
   LimitName,
@@ -103,10 +103,10 @@ class PistonSandbox implements Sandbox {
     // Commands are not among its languages, so that only source programs come back.
     const prepared = prepareProgram(program, this.languages, this.name) as PreparedProgram;
     const limits = resolveLimits(options.limits);
-    return this.#queue.run(
-      async () => this.#execute(prepared, input, { limits, asked: options.limits ?? {} }, options.signal),
-      options.signal,
-    );
+    return this.#queue.run(async () => {
+      options.onStart?.();
+      return this.#execute(prepared, input, { limits, asked: options.limits ?? {} }, options.signal);
+    }, options.signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

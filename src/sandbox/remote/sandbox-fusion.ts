@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { AhaError } from '../../errors.ts';
 import { systemClock } from '../../util/clock.ts';
 import { prepareProgram, resolveLimits, type PreparedProgram } from '../program.ts';
-import { Queue } from '../queue.ts';
+import { Queue } from '../../util/queue.ts';
 import type { Language, Limits, Program, ProgramInput, RunOptions, RunResult, Sandbox } from '../sandbox.ts';
 import { signalName } from '../signals.ts';
 import { streams } from './remote-result.ts';
@@ -83,10 +83,10 @@ class SandboxFusion implements Sandbox {
       );
     }
     const limits = resolveLimits(options.limits);
-    return this.#queue.run(
-      async () => this.#execute(prepared, input, limits, options.signal),
-      options.signal,
-    );
+    return this.#queue.run(async () => {
+      options.onStart?.();
+      return this.#execute(prepared, input, limits, options.signal);
+    }, options.signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -18,6 +18,7 @@ import {
   type SuppressionKind,
 } from '../typescript/suppressions.ts';
 import { sharedTypeChecker, type TypeChecker } from '../typescript/type-checker.ts';
+import type { Pause } from '../deadline.ts';
 import type { Verifier } from '../verdict.ts';
 import { extractProgram, fenceNames } from './extract-program.ts';
 import { BrokenTests } from './run-program.ts';
@@ -78,7 +79,7 @@ function build<Problem>(language: Language, options: TypeScriptOptions<Problem>)
     boundary: 'configuration',
   });
   const fixed = typeof tests === 'function' ? undefined : parseTests(language, tests);
-  return async (problem, answer, { signal }) => {
+  return async (problem, answer, { signal, pause }) => {
     const own = fixed ?? parseTests(language, (tests as (problem: Problem) => Tests)(problem));
     const { source: extracted } =
       parsed.extract === 'whole'
@@ -95,7 +96,7 @@ function build<Problem>(language: Language, options: TypeScriptOptions<Problem>)
     const source = complete?.(problem, extracted) ?? extracted;
     const compile: CompileStage =
       language === 'typescript'
-        ? await checkTypes(source, parsed, types?.(problem) ?? '', checker ?? sharedTypeChecker())
+        ? await checkTypes(source, parsed, types?.(problem) ?? '', checker ?? sharedTypeChecker(), pause)
         : { passed: true, evidence: {} };
     if (!compile.passed) return scoreProgram(parsed, compile, undefined, extracted);
     const place = typeof sandbox === 'function' ? await sandbox() : (sandbox ?? (await sharedSandbox()));
@@ -104,6 +105,7 @@ function build<Problem>(language: Language, options: TypeScriptOptions<Problem>)
         sandbox: place,
         limits: { ...defaultRunLimits, ...limits },
         signal,
+        pause,
         sameProcess: parsed.sameProcess,
       });
       return scoreProgram(parsed, loaded(run) ? compile : { ...compile, passed: false }, run, extracted);
@@ -124,6 +126,7 @@ async function checkTypes(
   { suppressions }: Parsed,
   types: string,
   checker: TypeChecker,
+  pause: Pause | undefined,
 ): Promise<CompileStage> {
   const found = findSuppressions(source);
   const rule = (kind: SuppressionKind) => suppressions[kind] ?? (kind === 'non-null' ? 'allow' : 'forbid');
@@ -134,7 +137,9 @@ async function checkTypes(
     const penalty = rule(kind);
     return typeof penalty === 'number' ? product * penalty : product;
   }, 1);
-  const check = await checker.check(types === '' ? source : `${source}\n;${types}\n`);
+  // It has a deadline of its own, which begins when its turn comes.
+  const resume = pause?.();
+  const check = await checker.check(types === '' ? source : `${source}\n;${types}\n`).finally(resume);
   const evidence = {
     ...(found.length === 0 ? {} : { suppressions: shown(found) }),
     ...(check.outcome === 'passed'

@@ -2,11 +2,33 @@
 import { randomBytes } from 'node:crypto';
 import { AhaError } from '../../errors.ts';
 import type { Limits, Program, RunResult, Sandbox } from '../../sandbox/sandbox.ts';
+import type { Pause } from '../deadline.ts';
 
 export interface RunSettings {
   readonly sandbox: Sandbox;
   readonly limits: Partial<Limits>;
   readonly signal: AbortSignal | undefined;
+  /** Stops the verdict's deadline while a program waits for its turn. */
+  readonly pause: Pause | undefined;
+}
+
+/** Runs a program when its turn comes; until then the verdict's time stands still. */
+export async function runInTurn(
+  program: Program,
+  stdin: string,
+  limits: Partial<Limits>,
+  { sandbox, signal, pause }: RunSettings,
+): Promise<RunResult> {
+  const resume = pause?.() ?? (() => undefined);
+  try {
+    return await sandbox.run(program, stdin === '' ? {} : { stdin }, {
+      limits,
+      onStart: resume,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  } finally {
+    resume();
+  }
 }
 
 /** Records may be long: results are data. */
@@ -23,10 +45,7 @@ export async function runForRecords(
   marker: string,
   settings: RunSettings,
 ): Promise<{ readonly records: readonly Record<string, unknown>[]; readonly result: RunResult }> {
-  const result = await settings.sandbox.run(program, input === '' ? {} : { stdin: input }, {
-    limits: { outputBytes, ...settings.limits },
-    ...(settings.signal === undefined ? {} : { signal: settings.signal }),
-  });
+  const result = await runInTurn(program, input, { outputBytes, ...settings.limits }, settings);
   const records: Record<string, unknown>[] = [];
   for (const line of result.stdout.split('\n')) {
     if (!line.startsWith(marker)) continue;

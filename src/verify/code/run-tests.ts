@@ -3,7 +3,7 @@ import { AhaError } from '../../errors.ts';
 import type { Language } from '../../sandbox/sandbox.ts';
 import { runCalls, type CallLanguage } from './calls.ts';
 import { plainFromJson, samePlain, showPlain, type PlainValue } from './plain-value.ts';
-import { describeEnd, type RunSettings } from './run-program.ts';
+import { describeEnd, runInTurn, type RunSettings } from './run-program.ts';
 import { judgeCall, namesInTestFile, runTestProgram } from './test-plan.ts';
 import type { ParsedTests, TestOutcome, TestRun } from './tests.ts';
 
@@ -111,11 +111,8 @@ async function runCases(
   let problem: string | undefined;
   const outcomes = await Promise.all(
     tests.cases.map(async ({ stdin, stdout }, index): Promise<TestOutcome> => {
-      const result = await settings.sandbox.run(
-        { language, files: { [name]: source }, entry: name },
-        { stdin },
-        { limits: settings.limits, ...(settings.signal === undefined ? {} : { signal: settings.signal }) },
-      );
+      const program = { language, files: { [name]: source }, entry: name };
+      const result = await runInTurn(program, stdin, settings.limits, settings);
       if (result.stage === 'compile') problem = `did not compile: ${result.stderr.slice(0, 2000)}`;
       const ended = result.stage === 'run' && result.limit === null && result.exitCode === 0;
       const passed = ended && !result.stdoutTruncated && sameOutput(result.stdout, stdout, tests.compare);

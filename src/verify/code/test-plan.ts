@@ -58,7 +58,9 @@ export async function runTestProgram(
   source: string,
   settings: RunSettings,
 ): Promise<TestRun> {
-  const plan = await planOf(program, settings);
+  // Another answer may have asked first, and be in line.
+  const resume = settings.pause?.();
+  const plan = await planOf(program, settings).finally(resume);
   if (plan.unsupported !== null) return runTogether(program, source, plan.unsupported, settings);
   const first = await runCalls(program.language, source, plan.calls, settings);
   if (plan.whole) return compareOnHost(plan, first.results, first.problem);
@@ -93,7 +95,7 @@ function planOf(program: TestProgram, settings: RunSettings): Promise<Report> {
   let plan = plans.get(key);
   if (plan === undefined) {
     // Not with the signal of the one that asked first: others wait for it, too.
-    plan = askTests(program, [], { ...settings, signal: undefined }).then((report) => {
+    plan = askTests(program, [], { ...settings, signal: undefined, pause: undefined }).then((report) => {
       if (report.broken !== null) {
         // Fixtures made of the answer's own classes exist only where the answer does.
         if (!program.sameProcess) throw new BrokenTests(report.broken);
