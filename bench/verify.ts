@@ -4,7 +4,7 @@
  * process of plain Python for each sample, unprotected.
  */
 import { spawn } from 'node:child_process';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { openSandbox } from '../src/sandbox/open.ts';
 import { code } from '../src/verify/code/code.ts';
 import { judge, type Verifier } from '../src/verify/verdict.ts';
@@ -34,9 +34,10 @@ async function rate(
   );
 }
 
+process.stdout.write(`load ${loadavg()[0]!.toFixed(1)} on ${availableParallelism()} cores\n`);
 const sandbox = await openSandbox({ tier: 'deno' });
 const judged = async (verify: Verifier<null>, response: string) => {
-  const verdict = await judge((signal) => verify(null, response, { response, signal }), {
+  const verdict = await judge((signal, pause) => verify(null, response, { response, signal, pause }), {
     deadline: 300_000,
   });
   if (verdict.outcome !== 'scored' || verdict.score !== 1) throw new Error(JSON.stringify(verdict));
@@ -56,19 +57,19 @@ const calls = {
     { args: [3], expected: 6 },
   ],
 } as const;
-const script = code.javascript<null>({
-  tests: { ...calls, cases: [...calls.cases].map((one) => ({ ...one, args: [...one.args] })) },
-  sandbox,
-});
-await rate('TypeScript test runs in Deno', 200, 8, (i) => judged(script, `const f = (x) => x * 2; // ${i}`));
+const callTests = { ...calls, cases: calls.cases.map((one) => ({ ...one, args: [...one.args] })) };
+const typed = code.typescript<null>({ tests: callTests, sandbox });
+await rate('TypeScript: check, then tests in Deno', 200, 32, (i) =>
+  judged(typed, `const f = (x: number): number => x * 2; // ${i}`),
+);
+const script = code.javascript<null>({ tests: callTests, sandbox });
+await rate('JavaScript: tests in Deno', 200, 8, (i) => judged(script, `const f = (x) => x * 2; // ${i}`));
 
 const python = code.python<null>({
   tests: { kind: 'assertions', assertions: ['assert f(2) == 4', 'assert f(3) == 6', 'assert f(0) == 0'] },
   sandbox,
 });
-await rate('Python assertion tests in Pyodide', 500, 8, (i) =>
-  judged(python, `def f(x): return x * 2 # ${i}`),
-);
+await rate('Python: assertions in Pyodide', 500, 8, (i) => judged(python, `def f(x): return x * 2 # ${i}`));
 
 await rate('python -c, a process each, unprotected', 100, availableParallelism(), async (i) => {
   const child = spawn('python3', [
