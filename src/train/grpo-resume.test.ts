@@ -189,5 +189,5 @@ describe('resuming', () => {
     expect(fingerprints).toEqual([expected]);
     // The machine may be so fast that a process is done before its moment comes.
     expect(kills).toBeGreaterThanOrEqual(3);
-  });
+  }, 600_000);
 });
