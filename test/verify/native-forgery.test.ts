@@ -31,7 +31,7 @@ const writers: Partial<Record<Language, Writer>> = {
   },
   go: {
     program: (body) =>
-      `package main\nimport ("fmt"; "os")\nvar _ = os.Exit\nfunc main() { var n int; _ = n; ${body} }\n`,
+      `package main\nimport ("fmt"; "os")\nvar _ = os.Exit\nvar _ = fmt.Println\nfunc main() { var n int; _ = n; ${body} }\n`,
     double: 'fmt.Scan(&n); fmt.Println(2 * n);',
     print: (text) => `fmt.Println("${text}");`,
     exit: (status) => `os.Exit(${status});`,
