@@ -144,7 +144,10 @@ export async function sampleAndScore(
     return (begun[p]![c] = checked);
   };
   try {
-    const completions = await sampleGroups(policy, codec, problems, { ...options, onDrawn: begin });
+    const completions = await sampleGroups(policy, codec, problems, {
+      ...options,
+      onDrawn: (p, c, drawn) => void begin(p, c, drawn),
+    });
     options.onSampled?.();
     return await Promise.all(
       problems.map(async (posed, p) => ({

@@ -82,7 +82,7 @@ describe.skipIf(here.reason !== undefined)(`bubblewrap ${here.title}`, () => {
       });
     };
     describe.skipIf(!here.languages.has(language))(
-      here.languages.has(language) ? language : `${language} is skipped: it is not installed`,
+      `${language}${here.languages.has(language) ? '' : ' is skipped: it is not installed'}`,
       () => {
         it('a right program earns everything, and no forgery anything', async () => {
           expect(await verdictOf(writer.double)).toMatchObject({ outcome: 'scored', score: 1 });
