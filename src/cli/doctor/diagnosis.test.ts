@@ -16,6 +16,7 @@ const healthy: MachineFacts = {
   library: { path: '/lib/libonnxruntime.so', version: '1.30.0' },
   trial: { threads: 8, gigaflops: 123.4, largestError: 1e-6 },
   folders: [{ purpose: 'Runs', path: '/runs', writable: true, freeBytes: 50e9 }],
+  sandboxes: [{ tier: 'deno', languages: ['typescript', 'python'] }],
   variables: {},
 };
 
@@ -67,6 +68,19 @@ describe('diagnose', () => {
     expect(check('Threads', { quota: 2.5 })).toMatchObject({ status: 'warning' });
     expect(check('Threads', { quota: 2.5 })?.fix).toContain('--threads 2');
     expect(check('Threads', { quota: 8 })?.status).toBe('ok');
+  });
+
+  it('warns when no sandbox works, and says why one does not', () => {
+    const error = new AhaError({ code: 'x', boundary: 'sandbox', what: 'Not there', fix: 'Install it.' });
+    const missing = { tier: 'bubblewrap', languages: [], error } as const;
+    expect(check('Sandbox deno', {})).toMatchObject({ status: 'ok', detail: 'runs typescript, python' });
+    expect(check('Sandbox bubblewrap', { sandboxes: [...healthy.sandboxes, missing] })).toEqual({
+      name: 'Sandbox bubblewrap',
+      status: 'info',
+      detail: 'Not there.',
+      fix: 'Install it.',
+    });
+    expect(check('Sandbox bubblewrap', { sandboxes: [missing] })?.status).toBe('warning');
   });
 
   it('warns of little memory and little disk, fails where nothing can be written', () => {

@@ -41,6 +41,7 @@ export function diagnose(facts: MachineFacts): Check[] {
     threadCheck(facts),
     memoryCheck(facts),
     gpuCheck(facts),
+    ...sandboxChecks(facts),
     ...facts.folders.map((folder): Check => {
       const free = folder.freeBytes === undefined ? 'unknown space' : formatBytes(folder.freeBytes);
       const detail = `${folder.path} (${free} free)`;
@@ -142,6 +143,16 @@ function gpuCheck({ gpus }: MachineFacts): Check {
         ? 'none found (none is needed)'
         : `${gpus.join(', ')}: not used, aha computes on the CPU`,
   };
+}
+
+/** One that works is enough; without any, tasks whose answers are programs cannot be trained on. */
+function sandboxChecks({ sandboxes }: MachineFacts): Check[] {
+  const works = sandboxes.some(({ error }) => error === undefined);
+  return sandboxes.map(({ tier, languages, error }): Check => {
+    const name = `Sandbox ${tier}`;
+    if (error === undefined) return { name, status: 'ok', detail: `runs ${languages.join(', ')}` };
+    return { ...failure(name, error), status: works ? 'info' : 'warning' };
+  });
 }
 
 function failure(name: string, error: Error): Check {

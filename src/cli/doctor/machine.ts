@@ -1,8 +1,9 @@
-/** What this machine is: facts without a judgement. Nothing is downloaded, and no program is started. */
+/** What this machine is: facts without a judgement. Nothing is downloaded; the only programs started are trivial ones in the sandboxes. */
 import { constants } from 'node:fs';
 import { access, readdir, readFile, statfs } from 'node:fs/promises';
 import os from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { trySandboxes, type TierTrial } from '../../sandbox/open.ts';
 import { ortLibrary } from '../../runtime/onnx/library.ts';
 import { multiplyOnce, type ProductTrial } from './product-trial.ts';
 
@@ -30,6 +31,8 @@ export interface MachineFacts {
   /** One product of matrices through the runtime; absent when there is no library. */
   readonly trial: ProductTrial | { readonly error: Error } | undefined;
   readonly folders: readonly FolderFacts[];
+  /** Trivial programs in each sandbox. */
+  readonly sandboxes: readonly TierTrial[];
   /** Environment variables that change what aha does, and are set. Secrets are not shown. */
   readonly variables: Readonly<Record<string, string>>;
 }
@@ -38,6 +41,7 @@ const variables = [
   'AHA_ONNXRUNTIME_LIBRARY',
   'AHA_DEBUG',
   'AHA_CACHE',
+  'AHA_DENO',
   'HF_HOME',
   'HF_HUB_CACHE',
   'HF_ENDPOINT',
@@ -73,6 +77,7 @@ export async function inspectMachine(
         ? undefined
         : await multiplyOnce().catch((error: unknown) => ({ error: asError(error) })),
     folders: await Promise.all(folders.map(async ({ purpose, path }) => inspectFolder(purpose, path))),
+    sandboxes: await trySandboxes(),
     variables: Object.fromEntries(
       variables.flatMap((name): [string, string][] => {
         const value = environment[name];

@@ -14,7 +14,7 @@ import { sealFileSystem, type EmscriptenFileSystem } from './file-system.ts';
 import { frame, type PythonJob, type PythonEnding } from './frames.ts';
 import { gateImports, GateError } from './gate.ts';
 import { exportState, photograph } from './restore.ts';
-import { pythonSetup } from './python-setup.ts';
+import { pythonImports, pythonSetup } from './python-setup.ts';
 import { webAssembly, type Imports, type Instance, type Memory } from './web-assembly.ts';
 
 interface DenoNamespace {
@@ -31,6 +31,7 @@ interface StreamHandler {
 }
 interface Pyodide {
   runPython(code: string): unknown;
+  makeMemorySnapshot(): Uint8Array<ArrayBuffer>;
   setStdin(handler: StreamHandler): void;
   setStdout(handler: StreamHandler): void;
   setStderr(handler: StreamHandler): void;
@@ -80,6 +81,8 @@ const assembly = readPart();
 const wasm = readPart();
 const library = readPart();
 const lockFile = readPart();
+/** Of an interpreter that has started before; empty in the first process, which makes it. */
+const snapshot = readPart();
 const globals = globalThis as unknown as Record<string, unknown>;
 for (const name of ['Deno', 'process', 'prompt', 'alert', 'confirm', 'fetch', 'Worker']) {
   Reflect.deleteProperty(globals, name);
@@ -131,6 +134,7 @@ Object.assign(webAssembly, {
 });
 const pyodide = await loadPyodide({
   createPyodideModule,
+  ...(snapshot.length === 0 ? { _makeSnapshot: true } : { _loadSnapshot: snapshot }),
   indexURL: '/pyodide/',
   lockFileContents: JSON.parse(decoder.decode(lockFile)),
   packageBaseUrl: '/pyodide/',
@@ -143,7 +147,14 @@ const pyodide = await loadPyodide({
 Object.assign(webAssembly, { instantiate });
 if (instance === undefined) throw new Error('Pyodide did not instantiate its module as expected');
 
-// 3. Streams: what is printed goes out at once, what is read comes with the program.
+// 3. What later processes start from, so that they need not load the standard library again.
+let made = new Uint8Array(0);
+if (snapshot.length === 0) {
+  pyodide.runPython(pythonImports);
+  made = pyodide.makeMemorySnapshot();
+}
+
+// 4. Streams: what is printed goes out at once, what is read comes with the program.
 const write = (kind: 'stdout' | 'stderr') => ({
   isatty: false,
   write: (bytes: Uint8Array): number => {
@@ -167,7 +178,7 @@ pyodide.setStdout(write('stdout'));
 pyodide.setStderr(write('stderr'));
 pyodide.runPython(pythonSetup);
 
-// 4. The photograph: from here on nothing that happens in the instance lasts.
+// 5. The photograph: from here on nothing that happens in the instance lasts.
 const call = encoder.encode('import _aha_program; _aha_program.run()\0');
 const pointer = pyodide._module._malloc(call.length);
 new Uint8Array((instance.exports['memory'] as Memory).buffer).set(call, pointer);
@@ -175,9 +186,9 @@ const files = sealFileSystem(pyodide.FS);
 const run = pyodide._module._PyRun_SimpleString.bind(pyodide._module);
 gate.seal(instance);
 const state = photograph(instance, gate.addresses);
-send('ready', new Uint8Array(0));
+send('ready', made);
 
-// 5. Programs.
+// 6. Programs.
 for (;;) {
   const description = JSON.parse(decoder.decode(readPart())) as PythonJob;
   job.input = readPart();

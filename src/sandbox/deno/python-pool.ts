@@ -1,12 +1,11 @@
 /** Warm Python processes: started when first needed, at most as many as run at once, replaced when used up. */
-import { PythonProcess, readPyodide, type Assets } from './python-process.ts';
+import { PythonProcess, pyodideAssets } from './python-process.ts';
 
 export class PythonPool {
   readonly #binary: string;
   readonly #folder: string;
   readonly #idle: PythonProcess[] = [];
   readonly #all = new Set<PythonProcess>();
-  #assets: Promise<Assets> | undefined;
   #closed = false;
 
   constructor(binary: string, folder: string) {
@@ -39,8 +38,7 @@ export class PythonPool {
   }
 
   async #start(): Promise<PythonProcess> {
-    this.#assets ??= readPyodide();
-    const python = await PythonProcess.start(this.#binary, this.#folder, await this.#assets);
+    const python = await PythonProcess.start(this.#binary, this.#folder, await pyodideAssets());
     this.#all.add(python);
     if (this.#closed) python.kill();
     return python;

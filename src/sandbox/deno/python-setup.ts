@@ -1,20 +1,30 @@
 /**
- * Python that runs once in the interpreter, before its photograph is taken: loads what programs use often, takes away
- * Pyodide's ways to JavaScript, and leaves a function that runs a program as `python main.py` would.
+ * Python that runs once in the interpreter, before its photograph is taken: loads what programs use often (`imports`,
+ * which the snapshot for later processes contains), takes away Pyodide's ways to JavaScript, and leaves a function that
+ * runs a program as `python main.py` would.
  */
+export const pythonImports = String.raw`
+def _load():
+    for name in '''argparse array ast asyncio atexit base64 bisect builtins calendar cmath collections collections.abc
+        contextlib copy csv dataclasses datetime decimal difflib doctest enum fractions functools gc glob hashlib heapq
+        inspect io itertools json keyword linecache logging math numbers operator os os.path pathlib pickle platform
+        pprint queue random re secrets shutil signal socket statistics string struct subprocess sys tempfile textwrap
+        threading time timeit traceback types typing unicodedata unittest unittest.mock uuid warnings weakref
+        zlib'''.split():
+        try:
+            __import__(name)
+        except ImportError:
+            pass
+
+_load()
+del _load
+`;
+
 export const pythonSetup = String.raw`
 import sys
-for name in ('asyncio', 'bisect', 'builtins', 'collections', 'collections.abc', 'copy', 'dataclasses', 'datetime',
-             'decimal', 'enum', 'fractions', 'functools', 'heapq', 'io', 'itertools', 'json', 'linecache', 'math',
-             'numbers', 'operator', 'os', 'os.path', 'random', 're', 'statistics', 'string', 'textwrap', 'time',
-             'traceback', 'types', 'typing', 'unittest', 'contextlib', 'inspect', 'atexit', 'hashlib', 'pathlib'):
-    try:
-        __import__(name)
-    except ImportError:
-        pass
 
 def _make():
-    import asyncio, atexit, gc, json, linecache, os, random, time, traceback, types
+    import asyncio, atexit, gc, importlib, json, linecache, os, random, time, traceback, types
 
     class Selector:
         """There is nothing to wait for but time."""
@@ -34,13 +44,17 @@ def _make():
         def _write_to_self(self):
             pass
 
+    # Pyodide's own version asks JavaScript to wait.
+    saved = sys.modules.pop('time')
+    time.sleep = importlib.import_module('time').sleep
+    sys.modules['time'] = saved
+
     asyncio.events.set_event_loop(None)
     asyncio.events._set_running_loop(None)
     try:
         asyncio.events._set_event_loop_policy(None)
     except AttributeError:
         asyncio.events._event_loop_policy = None
-    import importlib
     importlib.reload(asyncio.runners)
     asyncio.run, asyncio.Runner = asyncio.runners.run, asyncio.runners.Runner
     asyncio.SelectorEventLoop = asyncio.DefaultEventLoop = asyncio.EventLoop = Loop
@@ -115,5 +129,5 @@ def _make():
     gc.collect()
 
 _make()
-del _make, name
+del _make
 `;
