@@ -61,6 +61,8 @@ export function createProgram(): Command {
 
 /** Runs the command line. Ends the process itself, or sets its exit status. */
 export async function main(args: readonly string[]): Promise<void> {
+  // Help that nobody reads to its end (`| head`) is no crash. Commands listen for themselves, too.
+  process.stdout.on('error', () => undefined);
   const program = createProgram();
   try {
     await program.parseAsync(args, { from: 'user' });

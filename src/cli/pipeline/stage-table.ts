@@ -21,7 +21,7 @@ export function stageTable(
       known === undefined ? 'waiting' : known.state,
       measures === undefined
         ? ''
-        : `${formatShare(measures.accuracy)} (${formatShare(measures.low)} to ${formatShare(measures.high)})`,
+        : `${formatShare(measures.accuracy)} (${(100 * measures.low).toFixed(0)}–${(100 * measures.high).toFixed(0)})`,
       typeof measures?.format === 'number' ? formatShare(measures.format) : '',
       typeof measures?.length === 'number' ? measures.length.toFixed(1) : '',
       typeof known?.facts?.['rows'] === 'number' ? String(known.facts['rows']) : '',
