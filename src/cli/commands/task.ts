@@ -21,7 +21,8 @@ Examples:
 export function taskCommand(): Command {
   const list = new Command('list')
     .summary('list the built-in tasks')
-    .description('Lists the built-in tasks.');
+    .description('Lists the built-in tasks.')
+    .addHelpText('after', help);
   addCommonFlags(list).action(async (flags: CommonFlags) => {
     await runCommand(flags, 'content', async (context) => {
       const { listTasks } = await import('../task/check-task.ts');
