@@ -11,7 +11,7 @@ import { setMaxListeners } from 'node:events';
 import { AhaError } from '../../errors.ts';
 import { closed, killTree, startChild } from '../child.ts';
 import { prepareProgram, resolveLimits, type PreparedCommand, type PreparedProgram } from '../program.ts';
-import { Queue } from '../queue.ts';
+import { Queue } from '../../util/queue.ts';
 import type { Language, Program, ProgramInput, RunOptions, RunResult, Sandbox } from '../sandbox.ts';
 import { supervise } from '../supervise.ts';
 

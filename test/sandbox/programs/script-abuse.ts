@@ -316,8 +316,7 @@ except OSError:
             file.write(b"x" * 1000000)
 except OSError:
     print("refused")`,
-    // Told no by the file system, or ended by the memory that it takes.
-    (result) => (result.limit === 'memory' ? undefined : refused(result)),
+    refused,
     { ...quick, wallMs: 30_000 },
   ),
   python(
@@ -328,7 +327,8 @@ except OSError:
             file.write(b"x" * 1000000)
 except OSError:
     print("refused")`,
-    refused,
+    // Told no by the file system, or ended by the memory that it takes.
+    (result) => (result.limit === 'memory' ? undefined : refused(result)),
     { ...quick, wallMs: 30_000 },
   ),
   python('memory', 'a = []\nwhile True: a.append(bytearray(10**7))', hits('memory', 'crash')),
