@@ -29,7 +29,7 @@ describe('hostile programs in Deno', () => {
 
   for (const program of scriptAbuse) {
     it(
-      program.name,
+      `ends as it should: ${program.name}`,
       async () => {
         const { language, files, entry, limits, stdin } = program;
         const result = await sandbox.run(
