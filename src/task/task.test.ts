@@ -388,7 +388,7 @@ describe('verify', () => {
   it('passes the whole response, the form and the finish', async () => {
     let seen: unknown;
     const task = withVerifier((_problem, answer, context) => {
-      seen = { answer, ...context, signal: undefined };
+      seen = { answer, ...context, signal: undefined, pause: undefined };
       return 1;
     }).configure({ form: 'chat' });
     await task.verify(problem, 'a</think>b', { prefilled: '<think>', finish: 'length', tokens: 4 });
@@ -399,6 +399,7 @@ describe('verify', () => {
       finish: 'length',
       tokens: 4,
       signal: undefined,
+      pause: undefined,
     });
   });
 });

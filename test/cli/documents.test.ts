@@ -9,6 +9,8 @@ import { readConfigFile } from '../../src/cli/recipe/config-file.ts';
 import { parseDistillRecipe } from '../../src/cli/recipe/distill-recipe.ts';
 import { deriveDefaults, parseRecipe } from '../../src/cli/recipe/recipe.ts';
 import { parseSftRecipe } from '../../src/cli/recipe/sft-recipe.ts';
+import { planPipeline } from '../../src/train/pipeline/plan.ts';
+import { parsePipeline } from '../../src/train/pipeline/recipe.ts';
 import { builtInTasks, loadTask } from '../../src/task/load.ts';
 import { checkCurriculum } from '../../src/task/curriculum.ts';
 import { aha } from './aha.ts';
@@ -70,6 +72,18 @@ describe('recipes of fine-tuning and distillation', () => {
       for (const [, name] of help.matchAll(/recipes\/([\w.-]+\.yaml)/g))
         expect(recipes, command.name()).toContain(name);
     }
+  });
+});
+
+describe('recipes of pipelines', () => {
+  it.each(['r1.yaml', 'r1-half-billion.yaml', 'zero.yaml'])('%s can be planned', async (name) => {
+    const path = join(root, 'recipes', name);
+    const plan = await planPipeline(parsePipeline(await readConfigFile(path), path), {
+      identify: async (outside) => outside,
+      taskIdentity: async (task) => task,
+    });
+    expect(await readFile(path, 'utf8')).toContain(`recipes/${name}`);
+    expect(new Set(plan.map(({ key }) => key)).size).toBe(plan.length);
   });
 });
 
