@@ -75,7 +75,7 @@ export const scriptAbuse: readonly AbuseProgram[] = [
     'imports of local files',
     `import('file:///etc/passwd')`,
     `import('file:///etc/hostname', { with: { type: 'text' } })`,
-    `import('file:///work/package.json', { with: { type: 'json' } })`,
+    `import('file:///etc/package.json', { with: { type: 'json' } })`,
     `import('data:text/javascript,import x from "file:///etc/hostname" with { type: "text" }')`,
     `(await import('node:module')).createRequire('file:///etc/x.js')('./hostname')`,
   ),
