@@ -74,11 +74,7 @@ function withTaskFlags(command: Command, problems: number): Command {
         problems,
       )
       .option('--form <form>', 'how problems are put: raw, r1-zero or chat')
-      .option(
-        '--concurrency <count>',
-        'responses that are judged at once',
-        integer({ min: 1, max: 1024 }),
-        8,
-      ),
+      .option('--concurrency <count>', 'responses that are judged at once', integer({ min: 1, max: 1024 }), 8)
+      .addHelpText('after', help),
   );
 }
