@@ -13,6 +13,8 @@ export { openEndpoint } from './provider/endpoint.ts';
 export type { CompletionReply, CompletionRequest } from './provider/completion.ts';
 export type { Endpoint, EndpointOptions } from './provider/endpoint.ts';
 export { openOnnxRuntime } from './runtime/onnx/onnx-runtime.ts';
+export { openSandbox } from './sandbox/open.ts';
+export type { Program, RunResult, Sandbox } from './sandbox/sandbox.ts';
 export { defineTask } from './task/task.ts';
 export type { Task, TaskDefinition } from './task/task.ts';
 export { readRows } from './task/rows.ts';
