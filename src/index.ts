@@ -42,3 +42,8 @@ export { code } from './verify/code/code.ts';
 export type { CodeOptions, TypeScriptOptions } from './verify/code/code.ts';
 export type { Tests } from './verify/code/tests.ts';
 export { gated, weighted } from './verify/verdict.ts';
+export { formatVerifier } from './verify/format.ts';
+export { jsonVerifier } from './verify/format/json-schema.ts';
+export { lengthVerifier, overlongVerifier } from './verify/format/length.ts';
+export { repetitionVerifier } from './verify/format/repetition.ts';
+export { languageVerifier } from './verify/language/language.ts';

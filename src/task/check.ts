@@ -12,7 +12,10 @@ import type { Task } from './task.ts';
 export interface CheckOptions {
   /** Problems of each level of a generator, per split. Default 16. */
   readonly perLevel?: number;
-  /** Milliseconds after which a long data set is no longer looked through (100 problems a split always are). */
+  /**
+   * Milliseconds after which no more problems are looked at: 100 a split of a data set, and two of each level and
+   * split of a generator, always are. Default 20 000.
+   */
   readonly budget?: number;
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
@@ -94,7 +97,7 @@ function* addressesToCheck(task: Task, perLevel: number): Generator<CheckedAddre
     }
     for (const level of task.levels) {
       for (let index = 0; index < perLevel; index++) {
-        yield { address: { split, index, level }, first: index === 0, always: true };
+        yield { address: { split, index, level }, first: index === 0, always: index < 2 };
       }
     }
   }

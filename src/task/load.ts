@@ -8,6 +8,7 @@ import { AhaError } from '../errors.ts';
 import type { HubOptions } from '../hub/client.ts';
 import { nearestWord } from '../util/schema.ts';
 import { arithmeticSchema, arithmeticTask } from './arithmetic.ts';
+import { bouncingBallSchema, bouncingBallTask } from './bouncing-ball.ts';
 import { builtIn, type BuiltInTask } from './built-in.ts';
 import { checkTask, type CheckOptions } from './check.ts';
 import { countdownSchema, countdownTask } from './countdown.ts';
@@ -70,6 +71,12 @@ export const builtInTasks: Readonly<Record<string, BuiltInTask>> = Object.fromEn
       'Generated TypeScript functions, judged by the compiler and by tests.',
       typeScriptFunctionsSchema,
       typeScriptFunctionsTask,
+    ),
+    builtIn(
+      'bouncing-ball',
+      'A TypeScript function that simulates a ball in a convex polygon, judged law by law.',
+      bouncingBallSchema,
+      bouncingBallTask,
     ),
     ...proceduralTasks,
   ].map((task) => [task.name, task]),

@@ -8,8 +8,8 @@
  * so that a ball that does not move earns nothing for staying inside, nor one that leaves for flying well. Each law is a part, logged by name; a law of
  * which a program shows nothing (no bounce, no restitution) scores 0.
  */
-import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { randomStream } from '../../util/random.ts';
+import { runInTurn, type RunSettings } from '../code/run-program.ts';
 import { scored, type Scored } from '../verdict.ts';
 import { drawScenario, growthOf, sampling, type ScenarioShape } from './draw-scenario.ts';
 import { judgeAgreement, judgeTrajectory, newTallies, type Habits, type Tally } from './laws.ts';
@@ -48,14 +48,16 @@ interface Plan {
   readonly transformations: readonly Transformation[];
 }
 
-/** Milliseconds that all scenarios together may take. */
-const wallMs = 10_000;
+/** All scenarios together. */
+const limits = { wallMs: 10_000, cpuMs: 10_000, outputBytes: 8 * 1024 * 1024 };
+
+/** Where the program runs. */
+export type BallSettings = Omit<RunSettings, 'limits'>;
 
 export async function verifyBallProgram(
   source: string,
   check: BallCheck,
-  sandbox: Sandbox,
-  signal?: AbortSignal,
+  settings: BallSettings,
 ): Promise<Scored> {
   const plans = planOf(check);
   const calls = plans.flatMap(({ scenario, transformations }): Call[] => [
@@ -63,7 +65,7 @@ export async function verifyBallProgram(
     { scenario, step: sampling.step / 2, count: 2 * sampling.count },
     ...transformations.map((by) => ({ scenario: transformScenario(scenario, by), ...sampling })),
   ]);
-  const answers = await runProgram(source, calls, sandbox, signal);
+  const answers = await runProgram(source, calls, settings);
   if (typeof answers === 'string') return scored(0, { evidence: { problem: answers } });
 
   const laws = lawsOf(check.shape);
@@ -122,18 +124,10 @@ function planOf({ seed, shape, scenarios = 3 }: BallCheck): Plan[] {
 async function runProgram(
   source: string,
   calls: readonly Call[],
-  sandbox: Sandbox,
-  signal: AbortSignal | undefined,
+  settings: BallSettings,
 ): Promise<State[][] | string> {
   const files = { 'main.ts': harness(source, calls) };
-  const result = await sandbox.run(
-    { language: 'typescript', files },
-    {},
-    {
-      limits: { wallMs, cpuMs: wallMs, outputBytes: 8 * 1024 * 1024 },
-      ...(signal === undefined ? {} : { signal }),
-    },
-  );
+  const result = await runInTurn({ language: 'typescript', files }, '', limits, { ...settings, limits });
   const line = result.stdout.split('\n').findLast((text) => text.startsWith(marker));
   if (line === undefined) {
     const lines = result.stderr.trim().split('\n');

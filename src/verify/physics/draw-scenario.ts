@@ -100,7 +100,9 @@ function isTelling(scenario: Scenario): boolean {
   for (const { time, wall, wallVelocity, before } of motion.bounces) {
     const [nx, ny] = wall.normal;
     const speed = -(nx * (before.vx - wallVelocity[0]) + ny * (before.vy - wallVelocity[1]));
-    if (speed < 0.6 || time - last < 4 * step) return false;
+    if (speed < 0.6 || time - last < 5 * step) return false;
+    // It must leave the wall by more than what counts as near to it.
+    if ((scenario.restitution * speed) ** 2 < 0.07 * Math.hypot(...scenario.gravity)) return false;
     last = time;
     // In a corner another wall is near, too.
     const away = fly(scenario, { ...before, vx: 0, vy: 0, spin: 0 }, 0);

@@ -29,29 +29,36 @@ export interface Motion {
   readonly stuck: boolean;
 }
 
-const mostBounces = 200;
+/** What a caller allows: without a bound, a state from outside could ask for any number of steps. */
+export interface Effort {
+  /** Steps of the search for bounces that are left; counted down. */
+  steps: number;
+  /** More than these in one motion count as stuck. */
+  readonly bounces: number;
+}
 
 /** The state after `duration` from a state at `time`. */
-export function move(scenario: Scenario, from: State, time: number, duration: number): Motion {
+export function move(
+  scenario: Scenario,
+  from: State,
+  time: number,
+  duration: number,
+  effort: Effort = { steps: 1_000_000, bounces: 200 },
+): Motion {
   const bounces: Bounce[] = [];
   const end = time + duration;
   let now = time;
   let state = from;
   for (;;) {
-    const hit = nextHit(scenario, state, now, end);
+    const hit = nextHit(scenario, state, now, end, effort);
+    if (hit === 'no end in sight') return { state, bounces, stuck: true };
     if (hit === undefined) return { state: fly(scenario, state, end - now), bounces, stuck: false };
     const before = fly(scenario, state, hit.time - now);
-    const last = bounces.at(-1);
-    if (
-      bounces.length >= mostBounces ||
-      (last !== undefined && hit.time - last.time < 1e-7 && last.wall === hit.wall)
-    ) {
-      return { state: before, bounces, stuck: true };
-    }
+    const sinceLast = hit.time - (bounces.at(-1)?.time ?? Number.NEGATIVE_INFINITY);
+    // In a corner two walls may be hit at one moment, but not again and again.
+    const atOnce = bounces.length >= 4 && sinceLast < 1e-7;
+    if (bounces.length >= effort.bounces || atOnce) return { state: before, bounces, stuck: true };
     const bounce = reflect(scenario, before, hit.wall, hit.time);
-    if (last !== undefined && hit.time - last.time < 1e-9 && bounces.length > 4) {
-      return { state: before, bounces, stuck: true };
-    }
     bounces.push(bounce);
     state = bounce.after;
     now = hit.time;
@@ -113,12 +120,20 @@ interface Hit {
 }
 
 /** The first moment until `end` at which the ball touches a wall that it approaches. */
-function nextHit(scenario: Scenario, state: State, now: number, end: number): Hit | undefined {
+function nextHit(
+  scenario: Scenario,
+  state: State,
+  now: number,
+  end: number,
+  effort: Effort,
+): Hit | 'no end in sight' | undefined {
   const { gravity, angularVelocity, radius, center } = scenario;
   const acceleration = Math.hypot(...gravity);
   const turning = Math.abs(angularVelocity);
   let time = now;
-  for (let step = 0; step < 100_000; step++) {
+  for (;;) {
+    if (effort.steps <= 0) return 'no end in sight';
+    effort.steps -= 1;
     const at = fly(scenario, state, time - now);
     // |second derivative of a gap| ≤ g + 2|ω| speed + ω² distance, as long as this stretch may last.
     const left = end - time;
@@ -142,7 +157,6 @@ function nextHit(scenario: Scenario, state: State, now: number, end: number): Hi
     if (safe >= left) return undefined;
     time += Math.max(safe, 1e-13);
   }
-  return undefined;
 }
 
 /** How fast a gap grows. */
