@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AhaError } from '../errors.ts';
 import { builtInTasks, loadTask } from './load.ts';
 import { explainLoadError } from './module-task.ts';
+import { proceduralTasks } from './procedural/procedural-tasks.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -37,6 +39,15 @@ describe('built-in tasks', () => {
       expect(task.name).toBe(name);
       expect(task.description).not.toBe('');
       expect(task.schema.safeParse({ noSuchOption: 1 }).success).toBe(false);
+    }
+  });
+
+  it('are all in docs/tasks.md, with their number of levels', () => {
+    const document = readFileSync(new URL('../../docs/tasks.md', import.meta.url), 'utf8');
+    for (const name of Object.keys(builtInTasks)) expect(document).toContain(`| \`${name}\``);
+    for (const task of proceduralTasks) {
+      const row = new RegExp(`^\\| \`${task.name}\` +\\| (\\d+) `, 'm').exec(document);
+      expect(Number(row?.[1])).toBe(task.create({}).levels.length);
     }
   });
 

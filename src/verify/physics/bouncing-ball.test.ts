@@ -64,6 +64,7 @@ describe('verifyBallProgram', () => {
     ['tunnelling', rough, ['containment']],
     ['walls at rest', square, []],
     ['walls at rest', rotating, ['walls']],
+    ['walls without drag', rotating, ['walls']],
     ['frozen', square, ['flight', 'restitution', 'friction']],
   ])('%s (%j) fails exactly %j', async (flaw, shape, laws, seed = 'laws') => {
     expect(await brokenLaws(ballProgram(flaw), shape, seed)).toEqual(laws);

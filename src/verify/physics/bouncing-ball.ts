@@ -70,7 +70,11 @@ export async function verifyBallProgram(
 
   const laws = lawsOf(check.shape);
   const tallies = newTallies();
-  const habits: Habits = { restitutions: [], expected: [] };
+  const habits: Habits = {
+    restitutions: [],
+    expected: [],
+    rubs: () => tallies.friction.kept >= 0.95 * tallies.friction.judged,
+  };
   const whole: Record<'stability' | 'symmetry', Tally> = {
     stability: { kept: 0, judged: 0 },
     symmetry: { kept: 0, judged: 0 },

@@ -8,7 +8,7 @@
  * - restitution, friction: at a bounce off a wall at rest, what happens to the normal velocity, and to the
  *   tangential velocity and the spin.
  * - walls: at a bounce off a moving wall the same, relative to the wall; judged with the restitution that the
- *   program shows at walls at rest, so that a wrong one is not counted twice.
+ *   program shows at walls at rest, and the drag only if friction is right there, so that nothing is counted twice.
  * - energy: in a polygon at rest it never grows, and between bounces it stays.
  *
  * `stability` and `symmetry` compare whole runs (`judgeAgreement`).
@@ -58,6 +58,8 @@ export interface Habits {
   readonly restitutions: number[];
   /** What the scenario asked for each time. */
   readonly expected: number[];
+  /** Whether friction is right at walls at rest. */
+  readonly rubs: () => boolean;
 }
 
 /** Adds a trajectory of states at 0, step, 2·step, … to the tallies. */
@@ -189,7 +191,10 @@ function judgeBounce(
   } else {
     const { factor, offset } = habitOf(habits);
     const restitution = offset + factor * scenario.restitution;
-    count('walls', Math.abs(normalAfter - wallNormal - restitution * speedBefore) <= allowed);
+    const pushed = Math.abs(normalAfter - wallNormal - restitution * speedBefore) <= allowed;
+    // Drag is judged only where restitution and friction are right at walls at rest.
+    const dragged = slips || offset !== 0 || !habits.rubs();
+    count('walls', pushed && dragged);
   }
 }
 

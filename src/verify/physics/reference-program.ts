@@ -13,6 +13,7 @@ export type Flaw =
   | 'wrong friction sign'
   | 'tunnelling'
   | 'walls at rest'
+  | 'walls without drag'
   | 'frozen'
   | 'teleport';
 
@@ -54,7 +55,8 @@ export function simulate(s: Scenario, step: number, count: number): State[] {
     for (const w of walls(time)) {
       if ((now.x - w.x) * w.nx + (now.y - w.y) * w.ny - radius > 1e-6) continue;
       const px = now.x - s.radius * w.nx - s.center[0], py = now.y - s.radius * w.ny - s.center[1];
-      const wx = ${when('walls at rest', '0', '-s.angularVelocity * py')}, wy = ${when('walls at rest', '0', 's.angularVelocity * px')};
+      let wx = ${when('walls at rest', '0', '-s.angularVelocity * py')}, wy = ${when('walls at rest', '0', 's.angularVelocity * px')};
+      ${when('walls without drag', 'const wn = wx * w.nx + wy * w.ny; wx = wn * w.nx; wy = wn * w.ny;', '')}
       const un = (now.vx - wx) * w.nx + (now.vy - wy) * w.ny;
       if (un >= 0) continue;
       const ut = -(now.vx - wx) * w.ny + (now.vy - wy) * w.nx - now.spin * s.radius;
