@@ -49,7 +49,7 @@ interface Plan {
 }
 
 /** All scenarios together. */
-const limits = { wallMs: 10_000, cpuMs: 10_000, outputBytes: 8 * 1024 * 1024 };
+const limits = { wallMs: 30_000, cpuMs: 30_000, outputBytes: 8 * 1024 * 1024 };
 
 /** Where the program runs. */
 export type BallSettings = Omit<RunSettings, 'limits'>;
