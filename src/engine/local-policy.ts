@@ -33,6 +33,9 @@ import type {
 import { Sampler, type SamplerOptions } from './sampler.ts';
 import { Trainer } from './trainer.ts';
 
+/** Weights up to this size are copied for decoding, in the form that products with few rows are fastest in. */
+const packedBytes = 4 * 2 ** 30;
+
 export interface LocalPolicyOptions {
   readonly runtime: Runtime;
   readonly config: ModelConfig;
@@ -151,6 +154,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
       config,
       lora,
       bindings: { ...store.current, ...tables },
+      constants: store.constants(packedBytes),
       contextLength,
       maxSequences: options.maxSequences ?? 64,
       ...(options.watchStops === undefined ? {} : { watchStops: options.watchStops }),
@@ -179,7 +183,9 @@ export class LocalPolicy implements Policy, AsyncDisposable {
   optimizerStep(adam: AdamParameters): Promise<OptimizerStepResult> {
     return this.#inTurn(async () => {
       this.#optimizer ??= await AdamW.create(this.#options.runtime, this.#store);
-      return this.#optimizer.apply(adam);
+      const result = await this.#optimizer.apply(adam);
+      this.#weightsChanged();
+      return result;
     });
   }
 
@@ -217,6 +223,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
         }
         await tensor.readInto(this.#store.view(name));
       }
+      this.#weightsChanged();
     });
   }
 
@@ -261,6 +268,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
         } else this.#store.dropReference();
       } finally {
         await weights.close();
+        this.#weightsChanged();
       }
       this.#store.clearGradient();
       if (state.optimizerStep === null) {
@@ -321,6 +329,11 @@ export class LocalPolicy implements Policy, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
+  }
+
+  /** With LoRA, decoding holds copies of the base model only, which never changes. */
+  #weightsChanged(): void {
+    if (this.lora === undefined) this.#sampler.weightsChanged();
   }
 
   /** Runs `work` after everything that was asked for before. */

@@ -86,6 +86,19 @@ export class ParameterStore implements Disposable {
       .reduce((total, { parameter }) => total + elementCount(parameter), 0);
   }
 
+  /**
+   * The parameters that stay the same between two steps of learning: those that are not trained, or all if none is
+   * frozen. None at all if they take more than `bytes`.
+   */
+  constants(bytes: number): Bindings {
+    const constant = [...this.placed.values()].filter(
+      ({ trained }) => this.#frozen === undefined || !trained,
+    );
+    const size = constant.reduce((total, { parameter }) => total + 4 * elementCount(parameter), 0);
+    if (size > bytes) return {};
+    return Object.fromEntries(constant.map(({ parameter: { name } }) => [name, this.current[name]!]));
+  }
+
   /** The flat gradient, allocated at its first use, zero then. */
   get gradient(): DeviceBuffer<'f32'> {
     this.#gradient ??= this.#runtime.allocate('f32', this.trained.length);

@@ -11,7 +11,14 @@ import { AhaError } from '../errors.ts';
 import type { GraphFunction } from '../graph/function.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoraConfig } from '../model/lora.ts';
-import type { DeviceBuffer, HostTensor, Program, Runtime, TensorBinding } from '../runtime/runtime.ts';
+import type {
+  CompileOptions,
+  DeviceBuffer,
+  HostTensor,
+  Program,
+  Runtime,
+  TensorBinding,
+} from '../runtime/runtime.ts';
 import { type StreamKey, uniformAt } from '../util/random.ts';
 import { bytesPerSlot, KeyValueCache } from './key-value-cache.ts';
 import { type Bindings, bindingsOf } from './parameter-store.ts';
@@ -31,6 +38,8 @@ export interface SamplerOptions {
   readonly lora: LoraConfig | undefined;
   /** Graph inputs of every run: the parameters and the tables of rotary embedding. */
   readonly bindings: Bindings;
+  /** Those of the bindings that decoding may hold in the form that its kernels like best; see `weightsChanged`. */
+  readonly constants: Bindings;
   readonly contextLength: number;
   /** The most sequences that decode together. */
   readonly maxSequences: number;
@@ -98,8 +107,14 @@ export class Sampler implements Disposable {
     return results;
   }
 
-  [Symbol.dispose](): void {
+  /** Must be called after a change of the weights that are constants: forgets the copies that decoding holds. */
+  weightsChanged(): void {
     for (const { program } of this.#decoders.values()) program[Symbol.dispose]();
+    this.#decoders.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.weightsChanged();
     this.#prefill?.program[Symbol.dispose]();
     this.#cache?.[Symbol.dispose]();
     this.#rows?.[Symbol.dispose]();
@@ -174,7 +189,7 @@ export class Sampler implements Disposable {
     }
     const rows = Math.max(prompts.size, Math.ceil(fewestRows / longest));
     const { runtime, config, lora } = this.#options;
-    this.#prefill ??= await this.#compile(prefillGraph(config, lora), 'prefill');
+    this.#prefill ??= await this.#compile(prefillGraph(config, lora), { name: 'prefill' });
     const { program, fixed } = this.#prefill;
     const cache = new KeyValueCache(runtime, config, rows, longest);
     const wave: Wave = { cache, waiting: completions };
@@ -301,14 +316,14 @@ export class Sampler implements Disposable {
     const key = JSON.stringify(draw);
     const known = this.#decoders.get(key);
     if (known !== undefined) return known;
-    const { config, lora } = this.#options;
-    const decoder = await this.#compile(decodeGraph(config, lora, draw), 'decode');
+    const { config, lora, constants } = this.#options;
+    const decoder = await this.#compile(decodeGraph(config, lora, draw), { name: 'decode', constants });
     this.#decoders.set(key, decoder);
     return decoder;
   }
 
-  async #compile(graph: GraphFunction, name: string): Promise<BoundProgram> {
-    const program = await this.#options.runtime.compile(graph, { name });
+  async #compile(graph: GraphFunction, options: CompileOptions): Promise<BoundProgram> {
+    const program = await this.#options.runtime.compile(graph, options);
     return { program, fixed: bindingsOf(program, this.#options.bindings) };
   }
 

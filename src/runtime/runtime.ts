@@ -69,6 +69,12 @@ export interface Program extends Disposable {
 export interface CompileOptions {
   /** Appears in errors and profiles. */
   readonly name?: string;
+  /**
+   * Inputs that have the same value in every run: they are not inputs of the program. A backend may rearrange them
+   * for its kernels, which makes products with few rows several times faster. The program may or may not see what is
+   * written into these buffers later, and they cannot be freed before it.
+   */
+  readonly constants?: Readonly<Record<string, TensorBinding>>;
 }
 
 /** Everything a runtime holds outside JavaScript's heap, for tests that nothing leaks. */

@@ -114,11 +114,13 @@ export function describeRuntime(open: () => Runtime): void {
     // The sampler relies on this: what a sequence draws must not depend on its neighbours. One row alone is
     // computed by another kernel in some runtimes, so it is left out; callers pad to two.
     it.each([
-      ['[in, out]', false],
-      ['[out, in]', true],
+      ['[in, out]', false, false],
+      ['[out, in]', true, false],
+      ['[in, out], constant', false, true],
+      ['[out, in], constant', true, true],
     ] as const)(
       'computes a row of a product to the same bits among any others, weights %s',
-      async (_, transposeB) => {
+      async (_, transposeB, constant) => {
         for (const [inner, columns] of [
           [64, 80],
           [33, 17],
@@ -127,9 +129,6 @@ export function describeRuntime(open: () => Runtime): void {
           const most = 70;
           const random = randomStream('rows', inner);
           const w = input('w', 'f32', transposeB ? [columns, inner] : [inner, columns]);
-          using program = await runtime().compile(
-            graphFunction({ y: products.matmul(input('x', 'f32', ['m', inner]), w, { transposeB }) }),
-          );
           const [xs, ws] = [
             runtime().allocate('f32', most * inner),
             runtime().allocate('f32', inner * columns),
@@ -138,13 +137,19 @@ export function describeRuntime(open: () => Runtime): void {
           for (let i = 0; i < ws.length; i++) ws.data[i] = random.normal();
           const x = { buffer: xs, shape: [most, inner] };
           const weight = { buffer: ws, shape: w.shape as number[] };
-          const all = await productRows(program, x, weight, 0, most);
+          using program = await runtime().compile(
+            graphFunction({ y: products.matmul(input('x', 'f32', ['m', inner]), w, { transposeB }) }),
+            { constants: constant ? { w: weight } : {} },
+          );
+          const weights = constant ? {} : { w: weight };
+          const all = await productRows(program, x, weights, 0, most);
           for (const count of [2, 3, 4, 5, 7, 8, 12, 16, 17, 31, 32, 33, 64, 69]) {
             for (const first of [0, 1, most - count]) {
-              const found = await productRows(program, x, weight, first, count);
+              const found = await productRows(program, x, weights, first, count);
               expect(found, `${count} rows from row ${first}`).toEqual(all.slice(first, first + count));
             }
           }
+          program[Symbol.dispose]();
           xs[Symbol.dispose]();
           ws[Symbol.dispose]();
         }
@@ -235,13 +240,13 @@ export function describeRuntime(open: () => Runtime): void {
 async function productRows(
   program: Program,
   x: TensorBinding,
-  w: TensorBinding,
+  weights: Readonly<Record<string, TensorBinding>>,
   first: number,
   count: number,
 ): Promise<string[]> {
   const width = x.shape[1]!;
   const piece = { buffer: x.buffer, shape: [count, width], offset: first * width };
-  const { y } = await program.run({ x: piece, w });
+  const { y } = await program.run({ x: piece, ...weights });
   const [, columns] = y!.shape as [number, number];
   const data = y!.data as Float32Array;
   return Array.from({ length: count }, (_, row) =>

@@ -10,6 +10,7 @@ import type { Value } from '../../graph/tensor.ts';
 import {
   type ArrayTypes,
   bytesPerElement,
+  type CompileOptions,
   type DeviceBuffer,
   elementCount,
   type HostTensor,
@@ -42,12 +43,13 @@ class InterpreterRuntime implements Runtime {
     return buffer as unknown as DeviceBuffer<T>;
   }
 
-  async compile(fn: GraphFunction, options: { readonly name?: string } = {}): Promise<Program> {
+  async compile(fn: GraphFunction, options: CompileOptions = {}): Promise<Program> {
     this.#programs++;
+    const { name = 'program', constants = {} } = options;
     return {
-      name: options.name ?? 'program',
-      inputs: new Set(fn.inputs.keys()),
-      run: async (inputs, outputs = {}) => runInterpreted(fn, inputs, outputs),
+      name,
+      inputs: new Set([...fn.inputs.keys()].filter((input) => !(input in constants))),
+      run: async (inputs, outputs = {}) => runInterpreted(fn, { ...inputs, ...constants }, outputs),
       [Symbol.dispose]: () => {
         this.#programs--;
       },

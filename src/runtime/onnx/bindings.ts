@@ -8,7 +8,7 @@ import type { DType } from '../../graph/dtype.ts';
 import type { AliasAnalysis } from './aliasing.ts';
 import type { OrtTensor } from './buffer.ts';
 import type { NotEmpty } from './protobuf.ts';
-import { overlaps } from './run-ledger.ts';
+import { firstOverlap, overlaps } from './run-ledger.ts';
 
 export interface Signature {
   readonly name: string;
@@ -120,11 +120,24 @@ export function checkAliases(
   }
 }
 
+/** @throws AhaError `binding-alias` if an output would overwrite a constant of the program. */
+export function checkConstants(
+  program: string,
+  constants: readonly OrtTensor[],
+  outputs: readonly Signature[],
+  writes: readonly (OrtTensor | undefined)[],
+): void {
+  for (const [index, write] of writes.entries()) {
+    if (write === undefined || firstOverlap([write], constants) === undefined) continue;
+    throw aliasError(program, `output ${outputs[index]!.name} is bound to the memory of a constant`);
+  }
+}
+
 /** Every name of `given` must be one of `known`. */
 export function checkNames(
   program: string,
   kind: 'input' | 'output',
-  known: ReadonlyMap<string, number>,
+  known: ReadonlyMap<string, unknown>,
   given: object,
 ): void {
   for (const name of Object.keys(given)) {

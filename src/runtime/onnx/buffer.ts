@@ -189,8 +189,8 @@ export class OnnxBuffer<T extends DType = DType> implements DeviceBuffer<T> {
       throw new AhaError({
         code: 'buffer-busy',
         boundary: 'runtime',
-        what: `A buffer of ${this.length} elements (${this.dtype}) was freed while a run uses it`,
-        fix: 'Await the run first.',
+        what: `A buffer of ${this.length} elements (${this.dtype}) was freed while a run uses it, or a program has it as a constant`,
+        fix: 'Await the run, or dispose the program, first.',
       });
     }
     this.#forgetTensors();
@@ -207,6 +207,24 @@ export class OnnxBuffer<T extends DType = DType> implements DeviceBuffer<T> {
     }
     this.#tensors.clear();
   }
+}
+
+/** The tensor that `binding` stands for in a run of `program`. @throws AhaError `binding-foreign`, `binding-range` */
+export function boundTensor(heap: NativeHeap, binding: TensorBinding, program: string): OrtTensor {
+  const known = heap.bound.get(binding);
+  if (known !== undefined && known.alive) return known;
+  const { buffer } = binding;
+  if (!(buffer instanceof OnnxBuffer) || buffer.heap !== heap) {
+    throw new AhaError({
+      code: 'binding-foreign',
+      boundary: 'runtime',
+      what: `A buffer of another runtime was bound to ${program}`,
+      fix: 'Allocate it with the runtime that compiled the program.',
+    });
+  }
+  const tensor = buffer.tensor(binding.shape, binding.offset ?? 0);
+  heap.bound.set(binding, tensor);
+  return tensor;
 }
 
 function viewAs<T extends DType>(dtype: T, memory: ArrayBuffer): ArrayTypes[T] {

@@ -28,8 +28,15 @@ export const loweringRules: ReadonlyMap<string, LoweringRule> = new Map([
   ...headRules,
 ]);
 
-/** @throws AhaError `operation-unsupported` for an operation that has neither a rule nor a decomposition. */
-export function lower(fn: GraphFunction, name: string): OnnxModel {
+/**
+ * `constants` are the names of inputs whose values the session is given once.
+ * @throws AhaError `operation-unsupported` for an operation that has neither a rule nor a decomposition.
+ */
+export function lower(
+  fn: GraphFunction,
+  name: string,
+  constants: ReadonlySet<string> = new Set(),
+): OnnxModel {
   const used = new Set<Tensor>(fn.outputs.values());
   for (const node of fn.nodes) for (const tensor of node.inputs) used.add(tensor);
   const graph = new GraphWriter(fn.inputs, fn.outputs, used);
@@ -45,7 +52,8 @@ export function lower(fn: GraphFunction, name: string): OnnxModel {
     name,
     nodes: schedule(graph.nodes),
     initializers: graph.initializers,
-    inputs: values(fn.inputs),
+    constants: values(fn.inputs).filter((input) => constants.has(input.name)),
+    inputs: values(fn.inputs).filter((input) => !constants.has(input.name)),
     outputs: values(fn.outputs),
     notEmpty: graph.notEmpty,
   };

@@ -3,7 +3,8 @@ import { AhaError } from '../../errors.ts';
 import type { DType } from '../../graph/dtype.ts';
 import type { GraphFunction } from '../../graph/function.ts';
 import type { CompileOptions, LiveResources, Runtime } from '../runtime.ts';
-import { NativeHeap, OnnxBuffer } from './buffer.ts';
+import { checkInputs, checkNames, missingInput } from './bindings.ts';
+import { boundTensor, NativeHeap, OnnxBuffer } from './buffer.ts';
 import { acquireEnvironment, type EnvironmentOptions, releaseEnvironment } from './environment.ts';
 import { lower } from './lowering.ts';
 import { OnnxProgram } from './program.ts';
@@ -46,15 +47,30 @@ export class OnnxRuntime implements Runtime {
   }
 
   async compile(fn: GraphFunction, options: CompileOptions = {}): Promise<OnnxProgram> {
-    const model = lower(fn, options.name ?? 'graph');
-    return this.load(model);
+    const { constants = {} } = options;
+    const name = options.name ?? 'graph';
+    checkNames(name, 'input', fn.inputs, constants);
+    const model = lower(fn, name, new Set(Object.keys(constants)));
+    return this.load(model, {}, constants);
   }
 
-  /** A program from a model in ONNX form. */
-  load(model: OnnxModel, options: SessionOptions = {}): OnnxProgram {
+  /** A program from a model in ONNX form, with the values of its constants. */
+  load(
+    model: OnnxModel,
+    options: Omit<SessionOptions, 'constants'> = {},
+    constants: CompileOptions['constants'] = {},
+  ): OnnxProgram {
     this.#checkOpen();
-    const session = createSession(this.#heap.environment, model, options);
-    const program = new OnnxProgram(this.#heap, this.#ledger, session, model, (disposed) => {
+    const { name, constants: signatures } = model;
+    const tensors = signatures.map((signature) => {
+      const binding = constants[signature.name];
+      if (binding === undefined) throw missingInput(name, signature);
+      return boundTensor(this.#heap, binding, name);
+    });
+    checkInputs(name, signatures, tensors);
+    const handles = new Map(signatures.map((signature, at) => [signature.name, tensors[at]!.handle]));
+    const session = createSession(this.#heap, model, { ...options, constants: handles });
+    const program = new OnnxProgram(this.#heap, this.#ledger, session, model, tensors, (disposed) => {
       this.#programs.delete(disposed);
     });
     this.#programs.add(program);

@@ -210,7 +210,7 @@ describe('what is refused, with a reason', () => {
   it('a second run that would race with one in flight', async () => {
     using slow = await runtime.compile(slowProduct(), { name: 'slow' });
     using quick = await runtime.compile(polynomial(), { name: 'quick' });
-    const side = 300;
+    const side = 1000;
     const [a, out] = [runtime.allocate('f32', side * side), runtime.allocate('f32', side * side)];
     const running = slow.run(
       { a: { buffer: a, shape: [side, side] } },
@@ -259,6 +259,46 @@ describe('what is refused, with a reason', () => {
     await own[Symbol.asyncDispose]();
     expect(() => own.allocate('f32', 1)).toThrow(/runtime was used after/);
     await expect(own.compile(polynomial())).rejects.toThrow(/runtime was used after/);
+  });
+});
+
+describe('constants', () => {
+  const weighted = () =>
+    graphFunction({
+      y: matmul(input('x', 'f32', ['n', 3]), input('w', 'f32', [2, 3]), { transposeB: true }),
+    });
+
+  it('are read once, from where they are', async () => {
+    const before = runtime.live;
+    const weights = { ...bind(8), offset: 2, shape: [2, 3] };
+    weights.buffer.data.set([1, 2, 3, 4, 5, 6], 2);
+    using program = await runtime.compile(weighted(), { constants: { w: weights } });
+    expect([...program.inputs]).toEqual(['x']);
+    const x = { shape: [2, 3], data: Float32Array.of(1, 0, 0, 0, 10, 1) };
+    expect((await program.run({ x }))['y']!.data).toEqual(Float32Array.of(1, 4, 23, 56));
+    await expect(program.run({ x, w: weights })).rejects.toThrow(/no input of this name.*found w/);
+    program[Symbol.dispose]();
+    free(weights);
+    expect(runtime.live).toEqual(before);
+  });
+
+  it('must be there, fit, and be inputs of the graph', async () => {
+    const weights = bind(6);
+    const compile = (constants: Record<string, TensorBinding>) => runtime.compile(weighted(), { constants });
+    await expect(compile({ w: weights })).rejects.toThrow(/input w .*\[6\].*\[2, 3\]/);
+    await expect(compile({ v: weights })).rejects.toThrow(/no input of this name.*found v/);
+    free(weights);
+    await expect(compile({ w: { ...weights, shape: [2, 3] } })).rejects.toThrow(/after it had been disposed/);
+  });
+
+  it('cannot be freed or overwritten by the program that has them', async () => {
+    const weights = { ...bind(6, 1), shape: [2, 3] };
+    const program = await runtime.compile(weighted(), { constants: { w: weights } });
+    expect(() => weights.buffer[Symbol.dispose]()).toThrow(/freed while a run uses it/);
+    const over = { buffer: weights.buffer, shape: [1, 2] };
+    await expect(program.run({ x: host([1, 3]) }, { y: over })).rejects.toThrow(/memory of a constant/);
+    program[Symbol.dispose]();
+    weights.buffer[Symbol.dispose]();
   });
 });
 

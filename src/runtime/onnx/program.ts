@@ -17,13 +17,15 @@ import {
 import { AliasAnalysis } from './aliasing.ts';
 import {
   checkAliases,
+  checkConstants,
   checkInputs,
   checkNames,
   checkNotEmpty,
   checkOutputs,
   missingInput,
 } from './bindings.ts';
-import { type NativeHeap, OnnxBuffer, type OrtTensor } from './buffer.ts';
+import { boundTensor, type NativeHeap, type OrtTensor } from './buffer.ts';
+import { NameTable } from './name-table.ts';
 import type { OnnxModel } from './protobuf.ts';
 import type { RunLedger, RunRecord } from './run-ledger.ts';
 import { elementTypes } from './symbols.ts';
@@ -53,18 +55,20 @@ export class OnnxProgram implements Program {
   readonly #names: NameTable;
   readonly #slots: CallSlot[] = [];
   readonly #onDispose: (program: OnnxProgram) => void;
+  readonly #constants: readonly OrtTensor[];
   #session: bigint;
   #runs = 0;
   /** The bindings of the last run that passed all checks. */
   #checkedReads: readonly OrtTensor[] = [];
   #checkedWrites: readonly (OrtTensor | undefined)[] = [];
 
-  /** Takes over `session`. `model` is what the session was made from. */
+  /** Takes over `session`. `model` and `constants` are what the session was made from. */
   constructor(
     heap: NativeHeap,
     ledger: RunLedger,
     session: bigint,
     model: OnnxModel,
+    constants: readonly OrtTensor[],
     onDispose: (program: OnnxProgram) => void,
   ) {
     this.name = model.name;
@@ -73,6 +77,8 @@ export class OnnxProgram implements Program {
     this.#heap = heap;
     this.#ledger = ledger;
     this.#session = session;
+    this.#constants = constants;
+    for (const { buffer } of constants) buffer?.acquire();
     this.#onDispose = onDispose;
     this.#aliases = new AliasAnalysis(model);
     this.#inputIndex = new Map(model.inputs.map(({ name }, index) => [name, index]));
@@ -121,7 +127,8 @@ export class OnnxProgram implements Program {
     }
     this.#heap.environment.library.ReleaseSession(this.#session);
     this.#session = 0n;
-    this.#names.free();
+    for (const { buffer } of this.#constants) buffer?.release();
+    this.#names[Symbol.dispose]();
     this.#heap.programs--;
     this.#onDispose(this);
   }
@@ -168,7 +175,11 @@ export class OnnxProgram implements Program {
     for (const signature of this.#model.inputs) {
       const given = inputs[signature.name];
       if (given === undefined) throw missingInput(this.name, signature);
-      tensors.push('buffer' in given ? this.#find(given) : this.#lend(given, signature.name, loans));
+      tensors.push(
+        'buffer' in given
+          ? boundTensor(this.#heap, given, this.name)
+          : this.#lend(given, signature.name, loans),
+      );
     }
     if (Object.keys(inputs).length !== tensors.length) {
       checkNames(this.name, 'input', this.#inputIndex, inputs);
@@ -181,26 +192,9 @@ export class OnnxProgram implements Program {
     for (const [name, binding] of Object.entries(outputs)) {
       const index = this.#outputIndex.get(name);
       if (index === undefined) checkNames(this.name, 'output', this.#outputIndex, outputs);
-      else tensors[index] = this.#find(binding);
+      else tensors[index] = boundTensor(this.#heap, binding, this.name);
     }
     return tensors;
-  }
-
-  #find(binding: TensorBinding): OrtTensor {
-    const known = this.#heap.bound.get(binding);
-    if (known !== undefined && known.alive) return known;
-    const { buffer } = binding;
-    if (!(buffer instanceof OnnxBuffer) || buffer.heap !== this.#heap) {
-      throw new AhaError({
-        code: 'binding-foreign',
-        boundary: 'runtime',
-        what: `A buffer of another runtime was bound to ${this.name}`,
-        fix: 'Allocate it with the runtime that compiled the program.',
-      });
-    }
-    const tensor = buffer.tensor(binding.shape, binding.offset ?? 0);
-    this.#heap.bound.set(binding, tensor);
-    return tensor;
   }
 
   /** Copies `given` into native memory for the time of the run. */
@@ -242,6 +236,7 @@ export class OnnxProgram implements Program {
     checkOutputs(this.name, outputs, writes, symbols);
     checkNotEmpty(this.name, notEmpty, symbols);
     checkAliases(this.name, inputs, reads, outputs, writes, this.#aliases);
+    checkConstants(this.name, this.#constants, outputs, writes);
     this.#checkedReads = reads;
     this.#checkedWrites = writes;
   }
@@ -303,37 +298,6 @@ export class OnnxProgram implements Program {
       boundary: 'runtime',
       what: `The program ${this.name} was run after it had been disposed`,
     });
-  }
-}
-
-/** Names as C strings, and the table of their addresses, for the life of a program. */
-class NameTable {
-  readonly address: bigint;
-  readonly #heap: NativeHeap;
-  readonly #bytes: number;
-
-  constructor(heap: NativeHeap, names: readonly string[]) {
-    const texts = names.map((name) => new TextEncoder().encode(`${name}\0`));
-    this.#heap = heap;
-    this.#bytes = texts.reduce((total, text) => total + text.length, names.length * 8);
-    this.address = heap.allocate(this.#bytes);
-    const memory = koffi.view(this.address, Math.max(this.#bytes, 1));
-    const table = new BigUint64Array(memory, 0, names.length);
-    let at = names.length * 8;
-    for (const [index, text] of texts.entries()) {
-      new Uint8Array(memory).set(text, at);
-      table[index] = this.address + BigInt(at);
-      at += text.length;
-    }
-  }
-
-  /** Where the entries from number `index` on start. */
-  addressOf(index: number): bigint {
-    return this.address + BigInt(index * 8);
-  }
-
-  free(): void {
-    this.#heap.free(this.address, this.#bytes);
   }
 }
 

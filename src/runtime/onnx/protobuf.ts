@@ -48,6 +48,8 @@ export interface OnnxModel {
   /** In the order in which they should run. */
   readonly nodes: readonly OnnxNode[];
   readonly initializers: readonly OnnxTensor[];
+  /** Constants whose data is not part of the model: the session is told where it is. */
+  readonly constants: readonly OnnxValue[];
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   /** Not part of ONNX: kernels that must not meet an empty tensor. */
@@ -60,6 +62,8 @@ export interface NotEmpty {
 }
 
 const irVersion = 10n;
+/** TensorProto.DataLocation: not in this message. */
+const externalLocation = 1;
 /** Versions of the operator sets that the lowering is written for. */
 const operatorSets = [
   { domain: '', version: 22n },
@@ -85,17 +89,23 @@ export function encodeModel(model: OnnxModel): Uint8Array {
           output: node.outputs,
           attribute: Object.entries(node.attributes).map(([name, value]) => encodeAttribute(name, value)),
         })),
-        initializer: model.initializers.map((tensor) => ({
-          name: tensor.name,
-          dataType: elementTypes[tensor.dtype],
-          dims: tensor.shape.map(BigInt),
-          rawData: tensor.bytes,
-        })),
+        initializer: [
+          ...model.initializers.map((tensor) => ({ ...encodeTensor(tensor), rawData: tensor.bytes })),
+          ...model.constants.map((tensor) => ({
+            ...encodeTensor(tensor),
+            externalData: [{ key: 'location', value: 'memory' }],
+            dataLocation: externalLocation,
+          })),
+        ],
         input: model.inputs.map(encodeValue),
         output: model.outputs.map(encodeValue),
       },
     }),
   );
+}
+
+function encodeTensor({ name, dtype, shape }: OnnxValue) {
+  return { name, dataType: elementTypes[dtype], dims: shape.map(BigInt) };
 }
 
 function encodeValue({ name, dtype, shape }: OnnxValue): object {
@@ -161,7 +171,10 @@ const schema: Readonly<Record<string, Readonly<Record<string, readonly [number, 
     data_type: [2, 'int32'],
     name: [8, 'string'],
     raw_data: [9, 'bytes'],
+    external_data: [13, 'StringStringEntryProto[]'],
+    data_location: [14, 'int32'],
   },
+  StringStringEntryProto: { key: [1, 'string'], value: [2, 'string'] },
   ValueInfoProto: { name: [1, 'string'], type: [2, 'TypeProto'] },
   TypeProto: { tensor_type: [1, 'TensorTypeProto'] },
   TensorTypeProto: { elem_type: [1, 'int32'], shape: [2, 'TensorShapeProto'] },

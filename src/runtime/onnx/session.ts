@@ -1,5 +1,6 @@
 /** Makes sessions of ONNX Runtime from models. */
-import type { Environment } from './environment.ts';
+import type { NativeHeap } from './buffer.ts';
+import { NameTable } from './name-table.ts';
 import { encodeModel, type OnnxModel } from './protobuf.ts';
 
 export interface SessionOptions {
@@ -9,14 +10,17 @@ export interface SessionOptions {
   readonly profile?: string;
   /** Further entries of the session's configuration. */
   readonly entries?: Readonly<Record<string, string>>;
+  /** The handles of the model's constants, which must outlive the session. */
+  readonly constants?: ReadonlyMap<string, bigint>;
 }
 
 /** The handle of a session that runs `model`. */
 export function createSession(
-  { library, handle }: Environment,
+  heap: NativeHeap,
   model: OnnxModel,
-  { optimization = 0, profile, entries = {} }: SessionOptions = {},
+  { optimization = 0, profile, entries = {}, constants = new Map() }: SessionOptions = {},
 ): bigint {
+  const { library, handle } = heap.environment;
   const bytes = encodeModel(model);
   const out = new BigUint64Array(1);
   library.CreateSessionOptions(out);
@@ -29,6 +33,9 @@ export function createSession(
     library.AddSessionConfigEntry(options, 'session.use_env_allocators', '1');
     for (const [key, value] of Object.entries(entries)) library.AddSessionConfigEntry(options, key, value);
     if (profile !== undefined) library.EnableProfiling(options, new TextEncoder().encode(`${profile}\0`));
+    using names = new NameTable(heap, [...constants.keys()]);
+    const values = BigUint64Array.from(constants.values());
+    library.AddExternalInitializers(options, names.address, values, values.length);
     library.CreateSessionFromArray(handle, bytes, bytes.length, options, out);
     return out[0]!;
   } finally {

@@ -78,6 +78,12 @@ export const symbols = {
   ReleaseArenaCfg: { index: 157, result: 'void', parameters: ['address'] },
   CreateArenaCfgV2: { index: 164, result: 'status', parameters: ['address', 'address', 'size', 'address'] },
   UnregisterAllocator: { index: 177, result: 'status', parameters: ['address', 'address'] },
+  // options, names, values, count
+  AddExternalInitializers: {
+    index: 210,
+    result: 'status',
+    parameters: ['address', 'address', 'address', 'size'],
+  },
   SetDeterministicCompute: { index: 273, result: 'status', parameters: ['address', 'int'] },
 } as const satisfies Record<string, Symbol>;
 
