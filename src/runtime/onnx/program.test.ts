@@ -271,7 +271,7 @@ describe('constants', () => {
   it('are read once, from where they are', async () => {
     const before = runtime.live;
     const weights = { ...bind(8), offset: 2, shape: [2, 3] };
-    weights.buffer.data.set([1, 2, 3, 4, 5, 6], 2);
+    (weights.buffer.data as Float32Array).set([1, 2, 3, 4, 5, 6], 2);
     using program = await runtime.compile(weighted(), { constants: { w: weights } });
     expect([...program.inputs]).toEqual(['x']);
     const x = { shape: [2, 3], data: Float32Array.of(1, 0, 0, 0, 10, 1) };
