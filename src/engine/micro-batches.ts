@@ -1,33 +1,92 @@
 /**
  * Grouping sequences of mixed lengths into micro-batches. A micro-batch is padded to its longest sequence, so
- * sequences of similar length go together; the grouping that computes the fewest positions is found exactly, by
- * dynamic programming over the sequences in order of length.
+ * sequences of similar length go together, and a beginning that several of its sequences share is computed once, so
+ * these go together, too. In a given order the grouping that computes the fewest positions is found exactly, by
+ * dynamic programming; two orders are tried, by length and by beginning.
  */
 
 /** What starting another micro-batch costs, in positions: why short sequences share one. */
 const overheadPositions = 48;
 
-export interface MicroBatch {
-  /** Indices into the lengths that were given. */
-  readonly members: readonly number[];
-  /** The longest of their lengths. */
+/** What has to be computed for a sequence. */
+export interface Extent {
+  /** Positions of its own. */
+  readonly length: number;
+  /** The beginning before them, which others may share; absent if it has none or shares none. */
+  readonly prefix?: Prefix;
+}
+
+/** Sequences with the same beginning have the same object. */
+export interface Prefix {
   readonly length: number;
 }
 
+export interface MicroBatch {
+  /** Indices into the sequences that were given. */
+  readonly members: readonly number[];
+  /** The longest of their own lengths. */
+  readonly length: number;
+  /** Their different beginnings. */
+  readonly prefixes: readonly Prefix[];
+}
+
+/** Positions that a micro-batch computes, padding counted. */
+export function positionsOf({ members, length, prefixes }: MicroBatch): number {
+  return members.length * length + prefixes.length * longest(prefixes);
+}
+
 /**
- * Groups so that members × length is at most `budget` (a single longer sequence goes alone), longest first, so that
- * a lack of memory shows at once.
+ * Groups so that each computes at most `budget` positions (a single longer sequence goes alone), longest first, so
+ * that a lack of memory shows at once. Sequences with a beginning and without never go together.
  */
-export function planMicroBatches(lengths: readonly number[], budget: number): MicroBatch[] {
-  const order = Array.from(lengths.keys()).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
+export function planMicroBatches(sequences: readonly Extent[], budget: number): MicroBatch[] {
+  const indices = [...sequences.keys()];
+  const alone = indices.filter((index) => sequences[index]!.prefix === undefined);
+  const sharing = indices.filter((index) => sequences[index]!.prefix !== undefined);
+  const byLength = (a: number, b: number) => sequences[b]!.length - sequences[a]!.length || a - b;
+  // Beginnings in the order of the longest sequence that each has.
+  const rank = new Map<Prefix, number>();
+  for (const index of sharing.toSorted(byLength)) {
+    const prefix = sequences[index]!.prefix!;
+    if (!rank.has(prefix)) rank.set(prefix, rank.size);
+  }
+  const rankOf = (index: number) => rank.get(sequences[index]!.prefix!)!;
+  const orders = [
+    sharing.toSorted(
+      (a, b) => sequences[b]!.length - sequences[a]!.length || rankOf(a) - rankOf(b) || a - b,
+    ),
+    sharing.toSorted((a, b) => rankOf(a) - rankOf(b) || byLength(a, b)),
+  ];
+  const [first, second] = orders.map((order) => cut(order, sequences, budget)) as [Cut, Cut];
+  return [
+    ...cut(alone.toSorted(byLength), sequences, budget).batches,
+    ...(second.cost < first.cost ? second : first).batches,
+  ].toSorted((a, b) => positionsOf(b) - positionsOf(a));
+}
+
+interface Cut {
+  readonly cost: number;
+  readonly batches: readonly MicroBatch[];
+}
+
+/** Cuts `order` where the least is computed. */
+function cut(order: readonly number[], sequences: readonly Extent[], budget: number): Cut {
   // best[i]: the least cost of grouping the first i sequences; from[i]: where the last of those groups starts.
   const best = new Float64Array(order.length + 1).fill(Infinity);
   const from = new Int32Array(order.length + 1);
   best[0] = 0;
   for (let start = 0; start < order.length; start++) {
-    const longest = lengths[order[start]!]!;
+    let length = 0;
+    const prefixes = new Set<Prefix>();
+    let prefixLength = 0;
     for (let end = start + 1; end <= order.length; end++) {
-      const positions = (end - start) * longest;
+      const { length: own, prefix } = sequences[order[end - 1]!]!;
+      length = Math.max(length, own);
+      if (prefix !== undefined) {
+        prefixes.add(prefix);
+        prefixLength = Math.max(prefixLength, prefix.length);
+      }
+      const positions = (end - start) * length + prefixes.size * prefixLength;
       if (positions > budget && end > start + 1) break;
       const cost = best[start]! + positions + overheadPositions;
       if (cost < best[end]!) {
@@ -39,7 +98,16 @@ export function planMicroBatches(lengths: readonly number[], budget: number): Mi
   const batches: MicroBatch[] = [];
   for (let end = order.length; end > 0; end = from[end]!) {
     const members = order.slice(from[end], end);
-    batches.push({ members, length: lengths[members[0]!]! });
+    const prefixes = members.flatMap((member) => sequences[member]!.prefix ?? []);
+    batches.push({
+      members,
+      length: longest(members.map((member) => sequences[member]!)),
+      prefixes: [...new Set(prefixes)],
+    });
   }
-  return batches.toReversed();
+  return { cost: best[order.length]!, batches: batches.toReversed() };
+}
+
+function longest(extents: readonly { readonly length: number }[]): number {
+  return extents.reduce((most, { length }) => Math.max(most, length), 0);
 }

@@ -1,9 +1,10 @@
 /** Scoring and learning: turns sequences into micro-batches, runs the training graphs, and hands results back. */
-import type { ModelConfig } from '../model/config.ts';
 import { AhaError } from '../errors.ts';
+import type { GraphFunction } from '../graph/function.ts';
+import type { ModelConfig } from '../model/config.ts';
 import type { LoraConfig } from '../model/lora.ts';
 import type { HostTensor, Program, Runtime } from '../runtime/runtime.ts';
-import { planMicroBatches } from './micro-batches.ts';
+import { type Extent, type MicroBatch, planMicroBatches, positionsOf, type Prefix } from './micro-batches.ts';
 import { type Bindings, bindingsOf, type ParameterStore } from './parameter-store.ts';
 import type { ForwardBackwardResult, ForwardResult, TokenLoss, TokenSequence } from './policy.ts';
 import {
@@ -14,6 +15,7 @@ import {
   teacherTensors,
 } from './token-distributions.ts';
 import {
+  type BatchForm,
   distributionGraph,
   headChunks,
   rowsOfDistribution,
@@ -38,7 +40,10 @@ interface Packed {
   readonly inputs: Record<string, HostTensor>;
   /** Where each of the N tokens before padding comes from. */
   readonly origins: readonly Origin[];
-  readonly chunks: number;
+  readonly form: BatchForm;
+  /** Tokens that it computes, and positions, which are tokens and padding. */
+  readonly tokens: number;
+  readonly positions: number;
 }
 
 /** What a graph wants of a batch beside its tokens. */
@@ -50,14 +55,24 @@ interface Asked {
 }
 
 /** Weighted tokens of a sequence that are computed together: all of them, unless their distributions are too many. */
-interface Piece {
+interface Piece extends Extent {
   readonly index: number;
   readonly positions: readonly number[];
   /** Weighted tokens of the sequence before this piece. */
   readonly first: number;
-  /** Up to the last of its tokens, which itself is never an input. */
+  /** Tokens [0, start) are the shared beginning. Without one it is 0. */
+  readonly start: number;
+  /** Of tokens [start, start + length), which go up to the last of its weighted ones; that itself is never an input. */
   readonly length: number;
+  readonly prefix?: PrefixTokens;
 }
+
+interface PrefixTokens extends Prefix {
+  readonly tokens: Int32Array;
+}
+
+/** A beginning shorter than this costs more to share than to compute again. */
+const shortestPrefix = 8;
 
 function piecesOf({ weights }: TokenSequence, index: number, rowsAtOnce: number): Piece[] {
   const positions: number[] = [];
@@ -65,9 +80,37 @@ function piecesOf({ weights }: TokenSequence, index: number, rowsAtOnce: number)
   const pieces: Piece[] = [];
   for (let first = 0; first < positions.length; first += rowsAtOnce) {
     const own = positions.slice(first, first + rowsAtOnce);
-    pieces.push({ index, positions: own, first, length: own.at(-1)! });
+    pieces.push({ index, positions: own, first, start: 0, length: own.at(-1)! });
   }
   return pieces;
+}
+
+/**
+ * Finds the beginnings that pieces have in common: the completions of a prompt share all of it but its last token,
+ * which predicts the first of theirs.
+ */
+function sharePrefixes(pieces: readonly Piece[], batch: readonly TokenSequence[]): Piece[] {
+  const beginnings = new Map<string, number[]>();
+  for (const [at, { index, positions }] of pieces.entries()) {
+    const length = positions[0]! - 1;
+    if (length < shortestPrefix) continue;
+    const key = batch[index]!.tokens.subarray(0, length).join(' ');
+    const known = beginnings.get(key);
+    if (known === undefined) beginnings.set(key, [at]);
+    else known.push(at);
+  }
+  const shared = [...pieces];
+  for (const members of beginnings.values()) {
+    if (members.length < 2) continue;
+    const { index, positions } = pieces[members[0]!]!;
+    const start = positions[0]! - 1;
+    const prefix = { length: start, tokens: batch[index]!.tokens.subarray(0, start) };
+    for (const at of members) {
+      const piece = pieces[at]!;
+      shared[at] = { ...piece, start, length: piece.length - start, prefix };
+    }
+  }
+  return shared;
 }
 
 export class Trainer implements Disposable {
@@ -93,12 +136,14 @@ export class Trainer implements Disposable {
     const distributions =
       width === undefined ? undefined : new DistributionCollector(batch, width, config.vocabularySize);
     for (const packed of this.#pack(batch, temperature, { inputs: [], whole: width !== undefined })) {
+      const { form } = packed;
       const program = await this.#program(
-        width === undefined ? `score/${packed.chunks}` : `score/distribution/${width}`,
+        width === undefined ? 'score' : `score/distribution/${width}`,
+        form,
         () =>
           width === undefined
-            ? scoringGraph(config, lora, packed.chunks)
-            : distributionGraph(config, lora, width),
+            ? scoringGraph(config, lora, form)
+            : distributionGraph(config, lora, width, form),
       );
       const fixed = bindingsOf(program, { ...this.#options.tables, ...parameters });
       const outputs = await program.run({ ...inputsOf(program, packed), ...fixed });
@@ -124,9 +169,10 @@ export class Trainer implements Disposable {
     let computedPositions = 0;
     const asked = { inputs: loss.inputs, whole: loss.distribution !== undefined, teacher: loss.distribution };
     for (const packed of this.#pack(batch, temperature, asked)) {
-      const program = await this.#program(`${loss.key}/${packed.chunks}`, () => {
-        return trainingGraph(config, lora, trained, loss, packed.chunks);
-      });
+      const { form } = packed;
+      const program = await this.#program(loss.key, form, () =>
+        trainingGraph(config, lora, trained, loss, form),
+      );
       const fixed = bindingsOf(program, { ...tables, ...store.current });
       const outputs = await program.run(
         { ...inputsOf(program, packed), ...fixed, ...store.gradientBindings.inputs },
@@ -141,7 +187,7 @@ export class Trainer implements Disposable {
         perToken[key] ??= batch.map(({ tokens }) => new Float32Array(tokens.length));
         scatter(values, packed, perToken[key]);
       }
-      computedPositions += packed.inputs['tokens']!.data.length;
+      computedPositions += packed.positions;
       computedTokens += packed.tokens;
     }
     return { ...result, loss: total, perToken, computedTokens, computedPositions };
@@ -151,45 +197,38 @@ export class Trainer implements Disposable {
     for (const program of this.#programs.values()) program[Symbol.dispose]();
   }
 
-  *#pack(
-    batch: readonly TokenSequence[],
-    temperature: number,
-    asked: Asked,
-  ): Generator<Packed & { readonly tokens: number }> {
+  *#pack(batch: readonly TokenSequence[], temperature: number, asked: Asked): Generator<Packed> {
     const { microBatchPositions, config } = this.#options;
     const rowsAtOnce = asked.whole ? rowsOfDistribution(config.vocabularySize) : Number.POSITIVE_INFINITY;
-    const pieces = batch.flatMap((sequence, index) => {
+    const apart = batch.flatMap((sequence, index) => {
       this.#check(sequence, index, asked);
       return piecesOf(sequence, index, rowsAtOnce);
     });
-    const plan = planMicroBatches(
-      pieces.map(({ length }) => length),
-      Math.min(microBatchPositions, rowsAtOnce),
-    );
-    for (const { members, length } of plan) {
-      const chosen = members.map((member) => pieces[member]!);
-      const tokens = chosen.reduce((sum, piece) => sum + piece.length, 0);
-      yield { ...this.#packOne(batch, chosen, length, temperature, asked), tokens };
+    const pieces = sharePrefixes(apart, batch);
+    for (const planned of planMicroBatches(pieces, Math.min(microBatchPositions, rowsAtOnce))) {
+      const chosen = planned.members.map((member) => pieces[member]!);
+      yield this.#packOne(batch, chosen, planned, temperature, asked);
     }
   }
 
   #packOne(
     batch: readonly TokenSequence[],
     pieces: readonly Piece[],
-    length: number,
+    planned: MicroBatch,
     temperature: number,
     asked: Asked,
   ): Packed {
+    const { length } = planned;
     const origins: Origin[] = [];
     const tokens = new BigInt64Array(pieces.length * length);
     const rows: number[] = [];
     const sequences: number[] = [];
     for (const [slot, piece] of pieces.entries()) {
-      const own = batch[piece.index]!.tokens;
+      const own = batch[piece.index]!.tokens.subarray(piece.start);
       for (let t = 0; t < Math.min(length, own.length); t++) tokens[slot * length + t] = BigInt(own[t]!);
       for (const [at, t] of piece.positions.entries()) {
         origins.push([piece.index, t, piece.first + at]);
-        rows.push(slot * length + t - 1);
+        rows.push(slot * length + t - piece.start - 1);
         sequences.push(slot);
       }
     }
@@ -217,10 +256,19 @@ export class Trainer implements Disposable {
     };
     for (const name of asked.inputs) inputs[`input.${name}`] = floats((sequence) => sequence.inputs![name]!);
     if (asked.teacher !== undefined) Object.assign(inputs, teacherTensors(batch, origins, asked.teacher));
-    return { inputs, origins, chunks };
+    const sharedPrefixes = planned.prefixes.length > 0;
+    if (sharedPrefixes) Object.assign(inputs, prefixTensors(pieces, length));
+    return {
+      inputs,
+      origins,
+      form: { chunks, sharedPrefixes },
+      tokens: [...pieces, ...planned.prefixes].reduce((sum, part) => sum + part.length, 0),
+      positions: positionsOf(planned),
+    };
   }
 
-  async #program(key: string, build: () => ReturnType<typeof scoringGraph>): Promise<Program> {
+  async #program(name: string, form: BatchForm, build: () => GraphFunction): Promise<Program> {
+    const key = `${name}/${form.chunks}${form.sharedPrefixes ? '/shared' : ''}`;
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
     const program = await this.#options.runtime.compile(build(), { name: key });
@@ -262,6 +310,40 @@ export class Trainer implements Disposable {
     }
   }
 }
+
+/** The inputs of `sharedPrefixAttention` for pieces that all have a prefix; `time` is the longest of their own. */
+function prefixTensors(pieces: readonly Piece[], time: number): Record<string, HostTensor> {
+  const prefixes = [...new Set(pieces.map(({ prefix }) => prefix!))];
+  const longest = prefixes.reduce((most, { length }) => Math.max(most, length), 0);
+  const keys = longest + time;
+  const tokens = new BigInt64Array(prefixes.length * longest);
+  for (const [at, prefix] of prefixes.entries()) {
+    for (let t = 0; t < prefix.length; t++) tokens[at * longest + t] = BigInt(prefix.tokens[t]!);
+  }
+  const of = new BigInt64Array(pieces.length);
+  const positions = new BigInt64Array(pieces.length * time);
+  const keyPositions = new BigInt64Array(pieces.length * keys).fill(beyondAll);
+  for (const [slot, { prefix, start, length }] of pieces.entries()) {
+    of[slot] = BigInt(prefixes.indexOf(prefix!));
+    for (let t = 0; t < start; t++) keyPositions[slot * keys + t] = BigInt(t);
+    // Padding stays where a position surely exists, and is never seen.
+    positions.fill(BigInt(start), slot * time, (slot + 1) * time);
+    for (let t = 0; t < length; t++) {
+      const position = BigInt(start + t);
+      positions[slot * time + t] = position;
+      keyPositions[slot * keys + longest + t] = position;
+    }
+  }
+  return {
+    'prefix.tokens': { data: tokens, shape: [prefixes.length, longest] },
+    'prefix.of': { data: of, shape: [pieces.length] },
+    positions: { data: positions, shape: [pieces.length, time] },
+    keyPositions: { data: keyPositions, shape: [pieces.length, keys] },
+  };
+}
+
+/** The position of a key that nothing sees. */
+const beyondAll = 2n ** 62n;
 
 /** Not every loss reads everything that a micro-batch offers. */
 function inputsOf(program: Program, { inputs }: Packed): Record<string, HostTensor> {

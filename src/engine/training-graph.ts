@@ -1,7 +1,8 @@
 /** The graphs of scoring and learning: a decoder, its head at the weighted tokens, a loss, and its gradient. */
 import { backward } from '../graph/gradients/backward.ts';
 import { type GraphFunction, graphFunction } from '../graph/function.ts';
-import { add, exp, mul, neg } from '../graph/ops/elementwise.ts';
+import { sameShape } from '../graph/dim.ts';
+import { add, addOp, exp, mul, neg } from '../graph/ops/elementwise.ts';
 import { indexAdd, indexAddOp, indexSelect, takeAlongLast, topK } from '../graph/ops/indexing.ts';
 import { addmm, matmul, matmulOp } from '../graph/ops/matmul.ts';
 import { logSoftmax, sum } from '../graph/ops/reduce.ts';
@@ -9,7 +10,15 @@ import { fullOp, reshape } from '../graph/ops/shape.ts';
 import { tokenLogprobs } from '../graph/ops/token-logprobs.ts';
 import { attributesOf, input, type Tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { causalAttention, decoderHidden, decoderWeights, headWeight, ropeInputs } from '../model/decoder.ts';
+import {
+  causalAttention,
+  decoderHidden,
+  type DecoderWeights,
+  decoderWeights,
+  headWeight,
+  ropeInputs,
+  sharedPrefixAttention,
+} from '../model/decoder.ts';
 import type { LoraConfig } from '../model/lora.ts';
 import type { DistributionArguments, TokenLoss } from './policy.ts';
 
@@ -26,16 +35,25 @@ export function headChunks(tokens: number, vocabulary: number): number {
   return chunks;
 }
 
+/** What a micro-batch asks of its graph. */
+export interface BatchForm {
+  /** See `headChunks`; 1 for whole distributions. */
+  readonly chunks: number;
+  /** Whether `tokens` are continuations of beginnings that are given once: `prefix.tokens` [G, L]. */
+  readonly sharedPrefixes: boolean;
+}
+
 /**
  * Inputs: `tokens` [B, T]; for each of N weighted tokens `rows` (the hidden state that predicts it, in B·T) and
- * `targets`; `inverseTemperature`; `rope.cos`, `rope.sin`; the parameters. Outputs: `logprobs`, `entropies` [N].
+ * `targets`; `inverseTemperature`; `rope.cos`, `rope.sin`; the parameters. With shared prefixes also
+ * `prefix.tokens` [G, L] and the inputs of `sharedPrefixAttention`. Outputs: `logprobs`, `entropies` [N].
  */
 export function scoringGraph(
   config: ModelConfig,
   lora: LoraConfig | undefined,
-  chunks: number,
+  form: BatchForm,
 ): GraphFunction {
-  const { logprobs, entropies } = scored(config, lora, chunks);
+  const { logprobs, entropies } = scored(config, lora, form);
   return graphFunction({ logprobs, entropies });
 }
 
@@ -47,8 +65,9 @@ export function distributionGraph(
   config: ModelConfig,
   lora: LoraConfig | undefined,
   width: 'full' | number,
+  form: BatchForm,
 ): GraphFunction {
-  const { logprobs, entropies, logs } = distributed(config, lora);
+  const { logprobs, entropies, logs } = distributed(config, lora, form);
   if (width === 'full') return graphFunction({ logprobs, entropies, distribution: logs });
   const { values, indices } = topK(logs, width);
   return graphFunction({ logprobs, entropies, distribution: values, ids: indices });
@@ -72,10 +91,10 @@ export function trainingGraph(
   lora: LoraConfig | undefined,
   trained: readonly string[],
   loss: TokenLoss,
-  chunks: number,
+  form: BatchForm,
 ): GraphFunction {
-  const whole = loss.distribution === undefined ? undefined : distributed(config, lora);
-  const { logprobs, entropies, parameters } = whole ?? scored(config, lora, chunks);
+  const whole = loss.distribution === undefined ? undefined : distributed(config, lora, form);
+  const { logprobs, entropies, parameters } = whole ?? scored(config, lora, form);
   const inputs = Object.fromEntries(loss.inputs.map((name) => [name, input(`input.${name}`, 'f32', ['N'])]));
   const built = loss.build({
     logprobs,
@@ -117,25 +136,23 @@ function teacherInputs(
   };
 }
 
-function scored(config: ModelConfig, lora: LoraConfig | undefined, chunks: number) {
-  const { inputs, parameters } = headInputs(config, lora);
-  return { ...tokenLogprobs(inputs, { transposed: true, chunks }), parameters };
+function scored(config: ModelConfig, lora: LoraConfig | undefined, form: BatchForm) {
+  const { inputs, parameters } = headInputs(config, lora, form);
+  return { ...tokenLogprobs(inputs, { transposed: true, chunks: form.chunks }), parameters };
 }
 
 /** As `scored`, with whole distributions: all logits at once. */
-function distributed(config: ModelConfig, lora: LoraConfig | undefined) {
-  const { inputs, parameters } = headInputs(config, lora);
+function distributed(config: ModelConfig, lora: LoraConfig | undefined, form: BatchForm) {
+  const { inputs, parameters } = headInputs(config, lora, form);
   const { hidden, weight, targets, inverseTemperature } = inputs;
   const logs = logSoftmax(matmul(mul(hidden, inverseTemperature), weight, { transposeB: true }));
   const entropies = neg(sum(mul(exp(logs), logs), { axes: [-1] }));
   return { logprobs: takeAlongLast(logs, targets), entropies, logs, targets, parameters };
 }
 
-function headInputs(config: ModelConfig, lora: LoraConfig | undefined) {
+function headInputs(config: ModelConfig, lora: LoraConfig | undefined, form: BatchForm) {
   const weights = decoderWeights(config, lora);
-  const tokens = input('tokens', 'i64', ['B', 'T']);
-  const tables = ropeInputs(config);
-  const hidden = decoderHidden(config, weights, tokens, causalAttention(config, tables));
+  const hidden = hiddenStates(config, weights, form);
   const inputs = {
     hidden: indexSelect(hidden, input('rows', 'i64', ['N'])),
     weight: headWeight(config, weights),
@@ -145,9 +162,27 @@ function headInputs(config: ModelConfig, lora: LoraConfig | undefined) {
   return { inputs, parameters: weights.parameters };
 }
 
+/** [B·T, H] */
+function hiddenStates(config: ModelConfig, weights: DecoderWeights, { sharedPrefixes }: BatchForm): Tensor {
+  const tokens = input('tokens', 'i64', ['B', 'T']);
+  const tables = ropeInputs(config);
+  if (!sharedPrefixes) return decoderHidden(config, weights, tokens, causalAttention(config, tables));
+  const prefix = input('prefix.tokens', 'i64', ['G', 'L']);
+  const { beginning, continuation } = sharedPrefixAttention(config, tables, prefix);
+  // Of the beginnings only the keys and values are used: what follows their last attention is never computed.
+  decoderHidden(config, weights, prefix, beginning);
+  return decoderHidden(config, weights, tokens, continuation);
+}
+
 /** sum + gradient, where possible inside the operation that computes the gradient. */
 function accumulate(sum: Tensor, gradient: Tensor): Tensor {
   const { node } = gradient;
+  if (node.op.name === addOp.name) {
+    const [a, b] = node.inputs as [Tensor, Tensor];
+    if (sameShape(a.shape, sum.shape) && sameShape(b.shape, sum.shape)) {
+      return accumulate(accumulate(sum, a), b);
+    }
+  }
   if (node.op.name === matmulOp.name && gradient.shape.length === 2) {
     const [a, b] = node.inputs as [Tensor, Tensor];
     return addmm(sum, a, b, attributesOf(node, matmulOp));

@@ -9,7 +9,7 @@ import { add, equal, exp, less, logicalAnd, logicalNot, mul, where } from './ops
 import { addAlongLast, indexAdd, indexSelect, takeAlongLast, topK } from './ops/indexing.ts';
 import { addmm, matmul } from './ops/matmul.ts';
 import { argmax, softmax, sum } from './ops/reduce.ts';
-import { chunks, concat, expand, iota, reshape, slice, transpose } from './ops/shape.ts';
+import { chunks, concat, expand, iota, reshape, slice, split, transpose } from './ops/shape.ts';
 import { tokenLogprobs } from './ops/token-logprobs.ts';
 import { cachedAttention, rmsNorm, rope } from './ops/transformer.ts';
 import { attributesOf, constant, input, type Tensor } from './tensor.ts';
@@ -67,6 +67,8 @@ const misfits: [string, () => unknown][] = [
   ['expand(f32[2, 3]): cannot become [3].', () => expand(f(2, 3), [3])],
   ['concat(f32[2, 3], f32[2, 4]): cannot be joined along axis 0.', () => concat([f(2, 3), f(2, 4)], 0)],
   ['concat(f32[B], f32[2]): cannot be joined along axis 0.', () => concat([f('B'), f(2)], 0)],
+  ['concat(f32[1], f32[2]): have 3 along axis 0, not 4.', () => concat([f(1), f(2)], 0, 4)],
+  ['split(f32[2, 3]): axis 1 does not have the parts [1, 1].', () => split(f(2, 3), 1, [1, 1])],
   ['slice(f32[2, 3]): [1, 5) is not within axis 1.', () => slice(f(2, 3), 1, 1, 5)],
   ['chunks(f32[5, 2]): the first axis is not divisible by 2.', () => chunks(f(5, 2), 2)],
   [

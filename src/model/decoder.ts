@@ -7,11 +7,11 @@
  * Letters of shapes: B sequences, T tokens of each, N = B·T, H hidden, D head, V vocabulary.
  */
 import { type Dim, dimProduct } from '../graph/dim.ts';
-import { add, lessEqual, mul, silu, where } from '../graph/ops/elementwise.ts';
+import { add, cast, equal, lessEqual, mul, silu, where } from '../graph/ops/elementwise.ts';
 import { indexSelect } from '../graph/ops/indexing.ts';
 import { addmm, matmul } from '../graph/ops/matmul.ts';
 import { softmax } from '../graph/ops/reduce.ts';
-import { expand, iota, reshape, transpose } from '../graph/ops/shape.ts';
+import { concat, expand, iota, reshape, transpose } from '../graph/ops/shape.ts';
 import { cachedAttention, rmsNorm, rope } from '../graph/ops/transformer.ts';
 import { input, scalar, type Tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from './config.ts';
@@ -92,51 +92,142 @@ export function decoderLogits(config: ModelConfig, weights: DecoderWeights, hidd
   return matmul(hidden, headWeight(config, weights), { transposeB: true });
 }
 
-/** The graph inputs that hold the tables of rotary embedding: [P, D/2] each. */
-export function ropeInputs(config: ModelConfig) {
+/** The tables of rotary embedding: [P, D/2] each. */
+export interface RopeTables {
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+/** The graph inputs that hold the tables of rotary embedding. */
+export function ropeInputs(config: ModelConfig): RopeTables {
   const shape = ['P', config.headDim / 2];
   return { cos: input('rope.cos', 'f32', shape), sin: input('rope.sin', 'f32', shape) };
 }
 
+/** Keys (rotated) and values of a layer: [B, keyValueHeads, T, D] each. */
+interface KeysAndValues {
+  readonly key: Tensor;
+  readonly value: Tensor;
+}
+
 /**
  * Causal attention within whole sequences that start at position 0. Sequences shorter than T are padded on the
- * right: no real token sees the padding, which comes after it.
+ * right: no real token sees the padding, which comes after it. `keep` is shown what each layer attends to.
  */
-export function causalAttention(config: ModelConfig, tables: { cos: Tensor; sin: Tensor }): Attend {
-  const { heads, keyValueHeads, headDim } = config;
-  const shared = heads / keyValueHeads;
+export function causalAttention(
+  config: ModelConfig,
+  tables: RopeTables,
+  keep?: (layer: number, seen: KeysAndValues) => void,
+): Attend {
   const positionsOf = memoise((batch: Dim, time: Dim) =>
     expand(reshape(iota(time), [1, time]), [batch, time]),
   );
   const maskOf = memoise((time: Dim) => {
     const own = iota(time);
-    const seen = lessEqual(reshape(own, [1, time]), reshape(own, [time, 1]));
-    return where(seen, scalar(0), scalar(-Infinity));
+    return visible(reshape(own, [1, time]), reshape(own, [time, 1]));
   });
-  return (_, query, key, value) => {
+  return (layer, query, key, value) => {
     const [batch, time] = query.shape as [Dim, Dim, Dim];
     const positions = positionsOf(batch, time);
-    const rotatedQuery = rope(query, positions, tables, { heads });
-    const rotatedKey = rope(key, positions, tables, { heads: keyValueHeads });
-    // The query heads that share a key head are stacked along time, so that each key head needs one product.
-    const stacked = [batch, keyValueHeads, dimProduct([shared, time]), headDim];
-    const q = reshape(
-      transpose(reshape(rotatedQuery, [batch, time, keyValueHeads, shared, headDim]), [0, 2, 3, 1, 4]),
-      stacked,
-    );
-    const k = transpose(reshape(rotatedKey, [batch, time, keyValueHeads, headDim]), [0, 2, 1, 3]);
-    const v = transpose(reshape(value, [batch, time, keyValueHeads, headDim]), [0, 2, 1, 3]);
-    const scores = matmul(q, k, { transposeB: true, alpha: 1 / Math.sqrt(headDim) });
-    const square = [batch, keyValueHeads, shared, time, time];
-    const attention = softmax(add(reshape(scores, square), maskOf(time)));
-    const context = matmul(reshape(attention, scores.shape), v);
-    const apart = reshape(context, [batch, keyValueHeads, shared, time, headDim]);
-    return reshape(transpose(apart, [0, 3, 1, 2, 4]), [batch, time, heads * headDim]);
+    const seen = keysAndValues(config, tables, positions, key, value);
+    keep?.(layer, seen);
+    return attention(config, tables, positions, query, seen, maskOf(time));
   };
 }
 
+/**
+ * Attention of sequences that share beginnings, each of which is computed once: G beginnings of up to L tokens, and
+ * B continuations of up to T. `beginning` is for the first, and must run before `continuation`.
+ *
+ * Graph inputs: `prefix.of` i64 [B], which of the beginnings each continuation has; `positions` i64 [B, T], the
+ * position of each token in its whole sequence; `keyPositions` i64 [B, Keys] with Keys = L + T, the position of each
+ * token of the beginning (a number beyond all others for its padding), then of each token of the continuation.
+ */
+export function sharedPrefixAttention(
+  config: ModelConfig,
+  tables: RopeTables,
+  prefix: Tensor,
+): { readonly beginning: Attend; readonly continuation: Attend } {
+  const { keyValueHeads, headDim } = config;
+  const [groups, length] = prefix.shape as [Dim, Dim];
+  const [batch, time, keys] = ['B', 'T', 'Keys'];
+  const positions = input('positions', 'i64', [batch, time]);
+  const keyPositions = input('keyPositions', 'i64', [batch, keys]);
+  const mask = visible(reshape(keyPositions, [batch, 1, 1, 1, keys]), reshape(positions, [batch, 1, 1, time, 1]));
+  // A product with the matrix of which sequence has which beginning copies exactly, and so does its gradient.
+  const own = reshape(input('prefix.of', 'i64', [batch]), [batch, 1]);
+  const chosen = cast(equal(own, reshape(iota(groups), [1, groups])), 'f32');
+  const copied = (x: Tensor) =>
+    reshape(matmul(chosen, reshape(x, [groups, dimProduct([keyValueHeads, length, headDim])])), [
+      batch,
+      keyValueHeads,
+      length,
+      headDim,
+    ]);
+  const kept = new Map<number, KeysAndValues>();
+  return {
+    beginning: causalAttention(config, tables, (layer, seen) => kept.set(layer, seen)),
+    continuation: (layer, query, key, value) => {
+      const before = kept.get(layer)!;
+      const after = keysAndValues(config, tables, positions, key, value);
+      const seen = {
+        key: concat([copied(before.key), after.key], 2, keys),
+        value: concat([copied(before.value), after.value], 2, keys),
+      };
+      return attention(config, tables, positions, query, seen, mask);
+    },
+  };
+}
+
+/** 0 where a query sees a key, which does not come after it; −∞ elsewhere. */
+function visible(keyPositions: Tensor, queryPositions: Tensor): Tensor {
+  return where(lessEqual(keyPositions, queryPositions), scalar(0), scalar(-Infinity));
+}
+
+function keysAndValues(
+  { keyValueHeads, headDim }: ModelConfig,
+  tables: RopeTables,
+  positions: Tensor,
+  key: Tensor,
+  value: Tensor,
+): KeysAndValues {
+  const [batch, time] = key.shape as [Dim, Dim, Dim];
+  const perHead = (x: Tensor) =>
+    transpose(reshape(x, [batch, time, keyValueHeads, headDim]), [0, 2, 1, 3]);
+  return { key: perHead(rope(key, positions, tables, { heads: keyValueHeads })), value: perHead(value) };
+}
+
+/** `query` [B, T, heads·D] at `positions` i64 [B, T]; `mask` is added to scores [B, keyValueHeads, shared, T, keys]. */
+function attention(
+  { heads, keyValueHeads, headDim }: ModelConfig,
+  tables: RopeTables,
+  positions: Tensor,
+  query: Tensor,
+  { key, value }: KeysAndValues,
+  mask: Tensor,
+): Tensor {
+  const shared = heads / keyValueHeads;
+  const [batch, time] = query.shape as [Dim, Dim, Dim];
+  const rotated = rope(query, positions, tables, { heads });
+  // The query heads that share a key head are stacked along time, so that each key head needs one product.
+  const stacked = [batch, keyValueHeads, dimProduct([shared, time]), headDim];
+  const q = reshape(
+    transpose(reshape(rotated, [batch, time, keyValueHeads, shared, headDim]), [0, 2, 3, 1, 4]),
+    stacked,
+  );
+  const scores = matmul(q, key, { transposeB: true, alpha: 1 / Math.sqrt(headDim) });
+  const apart = [batch, keyValueHeads, shared, time];
+  const weights = softmax(add(reshape(scores, [...apart, key.shape[2]!]), mask));
+  const context = matmul(reshape(weights, scores.shape), value);
+  return reshape(transpose(reshape(context, [...apart, headDim]), [0, 3, 1, 2, 4]), [
+    batch,
+    time,
+    heads * headDim,
+  ]);
+}
+
 /** The graph inputs and outputs of attention over a key-value cache; see `cachedAttentionOp`. */
-export function cachedDecoderAttention(config: ModelConfig, tables: { cos: Tensor; sin: Tensor }) {
+export function cachedDecoderAttention(config: ModelConfig, tables: RopeTables) {
   const { keyValueHeads, heads, headDim } = config;
   const lengths = input('lengths', 'i32', ['B']);
   const total = input('total', 'i32', []);

@@ -44,6 +44,9 @@ export const usualSizes: readonly Sizes[] = [
 ];
 export const emptySizes: Sizes = { B: 0, T: 3 };
 
+/** S is B + T. */
+const withSum = [...usualSizes, emptySizes].map(({ B, T }): Sizes => ({ B: B!, T: T!, S: B! + T! }));
+
 const f = (...shape: Dim[]): Operand => ({ dtype: 'f32', shape, draw: (random) => random.normal() });
 /** Few distinct values, so that ties happen. */
 const coarse = (...shape: Dim[]): Operand => ({
@@ -268,6 +271,19 @@ export const randomCases: readonly RandomCase[] = [
     build: (...parts) => shapes.concat(parts, 1),
   },
   { op: 'concat', operands: [i64(2, 'T'), i64(3, 'T')], build: (...parts) => shapes.concat(parts, 0) },
+  {
+    op: 'concat',
+    operands: [f('B', 2), f('T', 2), f('S')],
+    build: (a, b) => shapes.concat([a, b], 0, 'S'),
+    sizes: withSum,
+  },
+  {
+    op: 'split',
+    operands: [f(2, 'S'), f('B'), f('T')],
+    build: (x) => shapes.split(x, 1, ['B', 'T']),
+    sizes: withSum,
+  },
+  { op: 'split', operands: [i64(5, 'T')], build: (x) => shapes.split(x, 0, [1, 3, 1]) },
   { op: 'slice', operands: [f('B', 5)], build: (x) => shapes.slice(x, 1, 1, 3) },
   { op: 'slice', operands: [f('B', 5, 'T')], build: (x) => shapes.slice(x, 1, 4, 5) },
   { op: 'slice', operands: [f(4, 'T')], build: (x) => shapes.slice(x, 0, 2, 2) },

@@ -54,8 +54,9 @@ import {
   full,
   reshape,
   reshapeOp,
-  slice,
   sliceOp,
+  split,
+  splitOp,
   transpose,
   transposeOp,
 } from '../ops/shape.ts';
@@ -264,13 +265,21 @@ const rules: readonly (readonly [{ readonly name: string }, GradientRule])[] = [
     concatOp,
     rule((node, g) => {
       const { axis } = attributesOf(node, concatOp);
-      let start = 0;
-      return node.inputs.map((part) => {
-        const size = part.shape[axis] as number;
-        start += size;
-        return slice(g, axis, start - size, start);
-      });
+      return split(
+        g,
+        axis,
+        node.inputs.map(({ shape }) => shape[axis]!),
+      );
     }),
+  ],
+  [
+    splitOp,
+    (node, ofOutputs) => {
+      const [x] = node.inputs;
+      const { axis } = attributesOf(node, splitOp);
+      const parts = node.outputs.map(({ shape }, index) => ofOutputs[index] ?? full(shape, 0));
+      return [concat(parts, axis, x!.shape[axis])];
+    },
   ],
   [
     sliceOp,

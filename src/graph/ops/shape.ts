@@ -1,8 +1,9 @@
 /** Operations that move elements without computing: reshape, transpose, expand, concatenate, slice, and fills. */
+import { AhaError } from '../../errors.ts';
 import { type Dim, dimProduct, dimQuotient, dimValue, sameShape } from '../dim.ts';
 import type { DType } from '../dtype.ts';
 import { broadcastStrides, forEachIndex, sizeOf, stridesOf } from '../strides.ts';
-import { apply, type Operation, shapeError, type Tensor, type TensorType, type Value } from '../tensor.ts';
+import { apply, applyAll, type Operation, shapeError, type Tensor, type TensorType, type Value } from '../tensor.ts';
 import { broadcastShapes } from './elementwise.ts';
 
 export const reshapeOp: Operation<{ shape: readonly Dim[] }> = {
@@ -63,28 +64,38 @@ export const expandOp: Operation<{ shape: readonly Dim[] }> = {
   },
 };
 
-/** Joins along one axis, whose sizes must be numbers; all other axes agree. */
-export const concatOp: Operation<{ axis: number }> = {
+/**
+ * Joins along one axis; all other axes agree. Sums of symbols are no dimension: where a size is a symbol, `total` is
+ * the dimension that the sum will be.
+ */
+export const concatOp: Operation<{ axis: number; total?: Dim }> = {
   name: 'concat',
-  infer(inputs, { axis }) {
+  infer(inputs, { axis, total }) {
     const [first] = inputs as [TensorType];
-    let total = 0;
+    let sum = 0;
     for (const tensor of inputs) {
       const size = tensor.shape[axis];
       const rest = (shape: readonly Dim[]) => shape.with(axis, 1);
       if (
-        typeof size !== 'number' ||
+        (typeof size !== 'number' && total === undefined) ||
         tensor.dtype !== first.dtype ||
         !sameShape(rest(tensor.shape), rest(first.shape))
       ) {
         throw shapeError('concat', inputs, `cannot be joined along axis ${axis}`);
       }
-      total += size;
+      sum += Number(size);
+    }
+    if (total === undefined) return [{ dtype: first.dtype, shape: first.shape.with(axis, sum) }];
+    if (typeof total === 'number' && !Number.isNaN(sum) && sum !== total) {
+      throw shapeError('concat', inputs, `have ${sum} along axis ${axis}, not ${total}`);
     }
     return [{ dtype: first.dtype, shape: first.shape.with(axis, total) }];
   },
-  evaluate(values, { axis }) {
+  evaluate(values, { axis, total: declared }, { symbols }) {
     const total = values.reduce((size, value) => size + value.shape[axis]!, 0);
+    if (declared !== undefined && dimValue(declared, symbols) !== total) {
+      throw sizeMismatch('concat', axis, dimValue(declared, symbols), total);
+    }
     const shape = values[0]!.shape.with(axis, total);
     const data = new Float64Array(sizeOf(shape));
     const inner = sizeOf(shape.slice(axis + 1));
@@ -101,6 +112,33 @@ export const concatOp: Operation<{ axis: number }> = {
   },
 };
 
+/** The inverse of `concat`: parts of these sizes along one axis. */
+export const splitOp: Operation<{ axis: number; sizes: readonly Dim[] }> = {
+  name: 'split',
+  infer(inputs, { axis, sizes }) {
+    const [x] = inputs as [TensorType];
+    const size = x.shape[axis];
+    const known = sizes.every((part) => typeof part === 'number');
+    if (size === undefined || (known && sizes.reduce((a, b) => a + b, 0) !== size)) {
+      throw shapeError('split', inputs, `axis ${axis} does not have the parts [${sizes.join(', ')}]`);
+    }
+    return sizes.map((part) => ({ dtype: x.dtype, shape: x.shape.with(axis, part) }));
+  },
+  evaluate([x], { axis, sizes }, { symbols }) {
+    const parts = sizes.map((size) => dimValue(size, symbols));
+    const total = x!.shape[axis]!;
+    if (parts.reduce((a, b) => a + b, 0) !== total) {
+      throw sizeMismatch('split', axis, total, parts);
+    }
+    let start = 0;
+    return parts.map((size) => {
+      const part = sliceOf(x!, axis, start, start + size);
+      start += size;
+      return part;
+    });
+  },
+};
+
 /** Elements [start, end) along one axis, whose size must be a number. */
 export const sliceOp: Operation<{ axis: number; start: number; end: number }> = {
   name: 'slice',
@@ -112,18 +150,30 @@ export const sliceOp: Operation<{ axis: number; start: number; end: number }> = 
     }
     return [{ dtype: x.dtype, shape: x.shape.with(axis, end - start) }];
   },
-  evaluate([x], { axis, start, end }) {
-    const shape = x!.shape.with(axis, end - start);
-    const inner = sizeOf(shape.slice(axis + 1));
-    const width = (end - start) * inner;
-    const data = new Float64Array(sizeOf(shape));
-    for (let row = 0; row < sizeOf(shape.slice(0, axis)); row++) {
-      const from = (row * x!.shape[axis]! + start) * inner;
-      data.set(x!.data.subarray(from, from + width), row * width);
-    }
-    return [{ shape, data }];
-  },
+  evaluate: ([x], { axis, start, end }) => [sliceOf(x!, axis, start, end)],
 };
+
+function sizeMismatch(op: string, axis: number, whole: number, parts: unknown): AhaError {
+  return new AhaError({
+    code: 'dimension-mismatch',
+    boundary: 'graph',
+    what: `The parts of ${op} along axis ${axis} do not add up`,
+    found: parts,
+    expected: whole,
+  });
+}
+
+function sliceOf(x: Value, axis: number, start: number, end: number): Value {
+  const shape = x.shape.with(axis, end - start);
+  const inner = sizeOf(shape.slice(axis + 1));
+  const width = (end - start) * inner;
+  const data = new Float64Array(sizeOf(shape));
+  for (let row = 0; row < sizeOf(shape.slice(0, axis)); row++) {
+    const from = (row * x.shape[axis]! + start) * inner;
+    data.set(x.data.subarray(from, from + width), row * width);
+  }
+  return { shape, data };
+}
 
 /** 0, 1, 2, …, size − 1. */
 export const iotaOp: Operation<{ size: Dim }> = {
@@ -157,9 +207,15 @@ export function expand(x: Tensor, shape: readonly Dim[]): Tensor {
   return sameShape(x.shape, shape) ? x : apply(expandOp, [x], { shape });
 }
 
-export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+/** `total` is needed where a size along the axis is a symbol. */
+export function concat(tensors: readonly Tensor[], axis: number, total?: Dim): Tensor {
   const own = axis < 0 ? axis + tensors[0]!.shape.length : axis;
-  return tensors.length === 1 ? tensors[0]! : apply(concatOp, tensors, { axis: own });
+  if (tensors.length === 1) return tensors[0]!;
+  return apply(concatOp, tensors, total === undefined ? { axis: own } : { axis: own, total });
+}
+
+export function split(x: Tensor, axis: number, sizes: readonly Dim[]): readonly Tensor[] {
+  return sizes.length === 1 ? [x] : applyAll(splitOp, [x], { axis, sizes });
 }
 
 export function slice(x: Tensor, axis: number, start: number, end: number): Tensor {

@@ -3,6 +3,7 @@ import { randomStream } from '../../util/random.ts';
 import type { TensorData } from '../runtime.ts';
 import { AliasAnalysis, inPlaceKernels } from './aliasing.ts';
 import { type OnnxRuntime, openOnnxRuntime } from './onnx-runtime.ts';
+import type { OnnxProgram } from './program.ts';
 import type { AttributeValue, OnnxModel, OnnxNode, OnnxValue } from './protobuf.ts';
 
 function node(
@@ -95,7 +96,7 @@ describe('kernels that are trusted to work in place', () => {
 
   it.each(elementwise)('$operator over $aliased', async ({ operator, inputs, aliased }) => {
     const names = inputs.map(({ name }) => name);
-    using program = runtime.load(model([node(operator, names, ['z'])], inputs, vector('z')));
+    using program = await runtime.load(model([node(operator, names, ['z'])], inputs, vector('z')));
     const random = randomStream('in place', operator);
     const tensors = inputs.map(({ dtype }) => {
       const buffer = runtime.allocate(dtype as 'f32', length);
@@ -117,7 +118,7 @@ describe('kernels that are trusted to work in place', () => {
       return { name, dtype: 'f32', shape: [rows, columns] };
     };
     const inputs = [matrix('a', m, k), matrix('b', k, n), matrix('c', m, n)];
-    using program = runtime.load(model([node('Gemm', ['a', 'b', 'c'], ['z'])], inputs, matrix('z', m, n)));
+    using program = await runtime.load(model([node('Gemm', ['a', 'b', 'c'], ['z'])], inputs, matrix('z', m, n)));
     expect(await differencesInPlace(program, inputs, 'c')).toBe(0);
   });
 
@@ -133,13 +134,13 @@ describe('kernels that are trusted to work in place', () => {
       node('ScatterElements', ['x', 'i', 'r'], ['z'], attributes),
     ];
     const inputs = [table, rows, { ...rows, name: 'k' }];
-    using program = runtime.load(model(nodes, inputs, { ...table, name: 'z' }));
+    using program = await runtime.load(model(nodes, inputs, { ...table, name: 'z' }));
     expect(await differencesInPlace(program, inputs, 'x')).toBe(0);
   });
 
   /** How many elements come out otherwise when the output is written over `aliased`. */
   async function differencesInPlace(
-    program: ReturnType<OnnxRuntime['load']>,
+    program: OnnxProgram,
     inputs: readonly OnnxValue[],
     aliased: string,
   ): Promise<number> {

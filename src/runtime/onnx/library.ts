@@ -40,6 +40,8 @@ export interface OrtLibrary extends OrtFunctions {
   readonly version: string;
   /** `Run` on a thread of its own, so that the event loop goes on. */
   runAsync(...args: Arguments<typeof symbols.Run.parameters>): Promise<void>;
+  /** `CreateSessionFromArray` likewise: it rearranges the weights. */
+  createSessionAsync(...args: Arguments<typeof symbols.CreateSessionFromArray.parameters>): Promise<void>;
 }
 
 /** ONNX Runtime's kernels keep panels of matrices on the stack, far more than koffi's default of 128 KiB. */
@@ -161,23 +163,27 @@ export function loadLibrary(path: string): OrtLibrary {
       ];
     }),
   ) as OrtFunctions;
-  const run = native(symbols.Run);
-  return {
-    ...functions,
-    path,
-    version,
-    runAsync: (...args) =>
-      new Promise((resolve, reject) => {
-        run.async(...args, (error: Error | null, status: bigint | null) => {
+  const onThread = (name: 'Run' | 'CreateSessionFromArray') => {
+    const call = native(symbols[name]);
+    return (...args: unknown[]) =>
+      new Promise<void>((resolve, reject) => {
+        call.async(...args, (error: Error | null, status: bigint | null) => {
           try {
             if (error !== null) throw error;
-            check('Run', status);
+            check(name, status);
             resolve();
           } catch (failure) {
             reject(failure);
           }
         });
-      }),
+      });
+  };
+  return {
+    ...functions,
+    path,
+    version,
+    runAsync: onThread('Run'),
+    createSessionAsync: onThread('CreateSessionFromArray'),
   };
 }
 

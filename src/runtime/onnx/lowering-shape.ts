@@ -51,6 +51,14 @@ export const shapeRules: readonly (readonly [string, LoweringRule])[] = [
     },
   ],
   [
+    ops.splitOp.name,
+    (node, graph) => {
+      const { axis, sizes } = attributesOf(node, ops.splitOp);
+      const inputs = [graph.value(node.inputs[0]!), graph.dims(sizes)];
+      graph.define(node.outputs, 'Split', inputs, { attributes: { axis: intAttribute(axis) } });
+    },
+  ],
+  [
     ops.sliceOp.name,
     (node, graph) => {
       const { axis, start, end } = attributesOf(node, ops.sliceOp);

@@ -2,7 +2,7 @@
 import { AhaError } from '../../errors.ts';
 import type { DType } from '../../graph/dtype.ts';
 import type { GraphFunction } from '../../graph/function.ts';
-import type { CompileOptions, LiveResources, Runtime } from '../runtime.ts';
+import type { CompileOptions, LiveResources, Runtime, TensorBinding } from '../runtime.ts';
 import { checkInputs, checkNames, missingInput } from './bindings.ts';
 import { boundTensor, NativeHeap, OnnxBuffer } from './buffer.ts';
 import { acquireEnvironment, type EnvironmentOptions, releaseEnvironment } from './environment.ts';
@@ -22,6 +22,8 @@ export class OnnxRuntime implements Runtime {
   readonly #heap: NativeHeap;
   readonly #ledger = new RunLedger();
   readonly #programs = new Set<OnnxProgram>();
+  /** Programs that are being made. */
+  readonly #loading = new Set<Promise<OnnxProgram>>();
   #open = true;
 
   constructor(options: EnvironmentOptions) {
@@ -55,12 +57,26 @@ export class OnnxRuntime implements Runtime {
   }
 
   /** A program from a model in ONNX form, with the values of its constants. */
-  load(
+  async load(
     model: OnnxModel,
     options: Omit<SessionOptions, 'constants'> = {},
-    constants: CompileOptions['constants'] = {},
-  ): OnnxProgram {
+    constants: Readonly<Record<string, TensorBinding>> = {},
+  ): Promise<OnnxProgram> {
     this.#checkOpen();
+    const loading = this.#load(model, options, constants);
+    this.#loading.add(loading);
+    try {
+      return await loading;
+    } finally {
+      this.#loading.delete(loading);
+    }
+  }
+
+  async #load(
+    model: OnnxModel,
+    options: Omit<SessionOptions, 'constants'>,
+    constants: Readonly<Record<string, TensorBinding>>,
+  ): Promise<OnnxProgram> {
     const { name, constants: signatures } = model;
     const tensors = signatures.map((signature) => {
       const binding = constants[signature.name];
@@ -69,7 +85,7 @@ export class OnnxRuntime implements Runtime {
     });
     checkInputs(name, signatures, tensors);
     const handles = new Map(signatures.map((signature, at) => [signature.name, tensors[at]!.handle]));
-    const session = createSession(this.#heap, model, { ...options, constants: handles });
+    const session = await createSession(this.#heap, model, { ...options, constants: handles });
     const program = new OnnxProgram(this.#heap, this.#ledger, session, model, tensors, (disposed) => {
       this.#programs.delete(disposed);
     });
@@ -77,11 +93,12 @@ export class OnnxRuntime implements Runtime {
     return program;
   }
 
-  /** Waits for the runs in flight, then frees every program and buffer that is left. */
+  /** Waits for the runs and compilations in flight, then frees every program and buffer that is left. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
     await this.#ledger.idle();
+    while (this.#loading.size > 0) await Promise.allSettled(this.#loading);
     for (const program of this.#programs) program[Symbol.dispose]();
     for (const buffer of this.#heap.buffers) buffer[Symbol.dispose]();
     releaseEnvironment();

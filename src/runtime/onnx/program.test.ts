@@ -106,7 +106,7 @@ describe('running', () => {
     );
     const folder = mkdtempSync(join(tmpdir(), 'aha-profile-'));
     try {
-      const program = runtime.load(model, { profile: join(folder, 'profile') });
+      const program = await runtime.load(model, { profile: join(folder, 'profile') });
       await program.run({ a: host([4, 4], 0.1) });
       program[Symbol.dispose]();
       const text = readFileSync(join(folder, readdirSync(folder)[0]!), 'utf8');
@@ -351,6 +351,14 @@ describe('memory', () => {
       expect(() => runtime.allocate('f32', length)).toThrow(/cannot have this length/);
     }
     expect(() => runtime.allocate('f32', 2 ** 48)).toThrow(/not enough memory/);
+  });
+
+  it('is all given back when the runtime is disposed while a program is made', async () => {
+    const own = openOnnxRuntime({ threads: 2 });
+    const compiling = own.compile(slowProduct());
+    await own[Symbol.asyncDispose]();
+    expect(own.live).toEqual({ bytes: 0, buffers: 0, programs: 0, tensors: 0 });
+    await expect((await compiling).run({ a: host([1, 1]) })).rejects.toThrow(/after it had been disposed/);
   });
 
   it('is all given back when the runtime is disposed, even in flight', async () => {

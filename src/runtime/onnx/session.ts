@@ -15,11 +15,11 @@ export interface SessionOptions {
 }
 
 /** The handle of a session that runs `model`. */
-export function createSession(
+export async function createSession(
   heap: NativeHeap,
   model: OnnxModel,
   { optimization = 0, profile, entries = {}, constants = new Map() }: SessionOptions = {},
-): bigint {
+): Promise<bigint> {
   const { library, handle } = heap.environment;
   const bytes = encodeModel(model);
   const out = new BigUint64Array(1);
@@ -36,7 +36,7 @@ export function createSession(
     using names = new NameTable(heap, [...constants.keys()]);
     const values = BigUint64Array.from(constants.values());
     library.AddExternalInitializers(options, names.address, values, values.length);
-    library.CreateSessionFromArray(handle, bytes, bytes.length, options, out);
+    await library.createSessionAsync(handle, bytes, bytes.length, options, out);
     return out[0]!;
   } finally {
     library.ReleaseSessionOptions(options);
