@@ -56,7 +56,9 @@ describe('planMicroBatches', () => {
           expect(batch.length).toBe(Math.max(...own.map(({ length }) => length)));
           expect(new Set(batch.prefixes)).toEqual(new Set(own.flatMap(({ prefix }) => prefix ?? [])));
           expect(batch.prefixes.length).toBe(new Set(batch.prefixes).size);
-          expect(own.every(({ prefix }) => (prefix === undefined) === (batch.prefixes.length === 0))).toBe(true);
+          expect(own.every(({ prefix }) => (prefix === undefined) === (batch.prefixes.length === 0))).toBe(
+            true,
+          );
           expect(batch.members.length === 1 || positionsOf(batch) <= 700).toBe(true);
         }
       }
@@ -96,7 +98,9 @@ describe('planMicroBatches', () => {
         groups.every((group) => group.length === 1 || group.length * Math.max(...group) <= 400),
       );
       const least = Math.min(...allowed.map(cost));
-      const plan = planMicroBatches(extents(lengths), 400).map(({ members }) => members.map((m) => lengths[m]!));
+      const plan = planMicroBatches(extents(lengths), 400).map(({ members }) =>
+        members.map((m) => lengths[m]!),
+      );
       expect(cost(plan)).toBe(least);
     }
   });

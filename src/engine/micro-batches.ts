@@ -52,9 +52,7 @@ export function planMicroBatches(sequences: readonly Extent[], budget: number): 
   }
   const rankOf = (index: number) => rank.get(sequences[index]!.prefix!)!;
   const orders = [
-    sharing.toSorted(
-      (a, b) => sequences[b]!.length - sequences[a]!.length || rankOf(a) - rankOf(b) || a - b,
-    ),
+    sharing.toSorted((a, b) => sequences[b]!.length - sequences[a]!.length || rankOf(a) - rankOf(b) || a - b),
     sharing.toSorted((a, b) => rankOf(a) - rankOf(b) || byLength(a, b)),
   ];
   const [first, second] = orders.map((order) => cut(order, sequences, budget)) as [Cut, Cut];

@@ -153,7 +153,10 @@ export function sharedPrefixAttention(
   const [batch, time, keys] = ['B', 'T', 'Keys'];
   const positions = input('positions', 'i64', [batch, time]);
   const keyPositions = input('keyPositions', 'i64', [batch, keys]);
-  const mask = visible(reshape(keyPositions, [batch, 1, 1, 1, keys]), reshape(positions, [batch, 1, 1, time, 1]));
+  const mask = visible(
+    reshape(keyPositions, [batch, 1, 1, 1, keys]),
+    reshape(positions, [batch, 1, 1, time, 1]),
+  );
   // A product with the matrix of which sequence has which beginning copies exactly, and so does its gradient.
   const own = reshape(input('prefix.of', 'i64', [batch]), [batch, 1]);
   const chosen = cast(equal(own, reshape(iota(groups), [1, groups])), 'f32');
@@ -192,8 +195,7 @@ function keysAndValues(
   value: Tensor,
 ): KeysAndValues {
   const [batch, time] = key.shape as [Dim, Dim, Dim];
-  const perHead = (x: Tensor) =>
-    transpose(reshape(x, [batch, time, keyValueHeads, headDim]), [0, 2, 1, 3]);
+  const perHead = (x: Tensor) => transpose(reshape(x, [batch, time, keyValueHeads, headDim]), [0, 2, 1, 3]);
   return { key: perHead(rope(key, positions, tables, { heads: keyValueHeads })), value: perHead(value) };
 }
 

@@ -31,7 +31,12 @@ function completionsOf(prompts: Readonly<Record<number, readonly number[]>>): To
 const batches: Readonly<Record<string, readonly TokenSequence[]>> = {
   'one prompt': completionsOf({ 12: [5, 5, 5] }),
   'prompts and completions of many lengths': completionsOf({ 9: [1, 7, 20], 30: [2, 3], 17: [11, 1, 1, 6] }),
-  'prompts that nobody shares among others that are': completionsOf({ 20: [4, 9], 14: [8], 3: [2, 2], 1: [5, 6] }),
+  'prompts that nobody shares among others that are': completionsOf({
+    20: [4, 9],
+    14: [8],
+    3: [2, 2],
+    1: [5, 6],
+  }),
 };
 
 const configs: Readonly<Record<string, ModelConfig>> = {

@@ -43,7 +43,10 @@ describe.each(fixtureNames)('%s', (name) => {
   it('computes the gradients of torch', async () => {
     const { config, weights, golden } = await loadFixture(name);
     const names = decoderParameters(config).map((parameter) => parameter.name);
-    const fn = trainingGraph(config, undefined, names, weightedLogprobs, { chunks: 1, sharedPrefixes: false });
+    const fn = trainingGraph(config, undefined, names, weightedLogprobs, {
+      chunks: 1,
+      sharedPrefixes: false,
+    });
     const tokenWeights = golden.get('weights')!;
     const [batch, time] = tokenWeights.shape as [number, number];
     const ids = golden.get('input_ids')!;

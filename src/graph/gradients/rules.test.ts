@@ -146,7 +146,11 @@ const cases: Case[] = [
   { rule: 'transpose', operands: [f('B', 'T', 2)], build: (x) => transpose(x, [1, 2, 0]) },
   { rule: 'expand', operands: [f('T', 1)], build: (x) => expand(x, [2, 'T', 4]) },
   { rule: 'concat', operands: [f('B', 2), f('B', 1), f('B', 3)], build: (...parts) => concat(parts, 1) },
-  { rule: 'split', operands: [f('B', 6)], build: (x) => mul(...(split(x, 1, [2, 2, 2]).slice(1) as [Tensor, Tensor])) },
+  {
+    rule: 'split',
+    operands: [f('B', 6)],
+    build: (x) => mul(...(split(x, 1, [2, 2, 2]).slice(1) as [Tensor, Tensor])),
+  },
   { rule: 'slice', operands: [f('B', 5)], build: (x) => slice(x, 1, 1, 3) },
   { rule: 'slice', operands: [f('B', 5)], build: (x) => slice(x, 1, 0, 2) },
   { rule: 'slice', operands: [f('B', 5, 2)], build: (x) => slice(x, 1, 4, 5) },

@@ -3,7 +3,15 @@ import { AhaError } from '../../errors.ts';
 import { type Dim, dimProduct, dimQuotient, dimValue, sameShape } from '../dim.ts';
 import type { DType } from '../dtype.ts';
 import { broadcastStrides, forEachIndex, sizeOf, stridesOf } from '../strides.ts';
-import { apply, applyAll, type Operation, shapeError, type Tensor, type TensorType, type Value } from '../tensor.ts';
+import {
+  apply,
+  applyAll,
+  type Operation,
+  shapeError,
+  type Tensor,
+  type TensorType,
+  type Value,
+} from '../tensor.ts';
 import { broadcastShapes } from './elementwise.ts';
 
 export const reshapeOp: Operation<{ shape: readonly Dim[] }> = {

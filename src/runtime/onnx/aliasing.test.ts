@@ -118,7 +118,9 @@ describe('kernels that are trusted to work in place', () => {
       return { name, dtype: 'f32', shape: [rows, columns] };
     };
     const inputs = [matrix('a', m, k), matrix('b', k, n), matrix('c', m, n)];
-    using program = await runtime.load(model([node('Gemm', ['a', 'b', 'c'], ['z'])], inputs, matrix('z', m, n)));
+    using program = await runtime.load(
+      model([node('Gemm', ['a', 'b', 'c'], ['z'])], inputs, matrix('z', m, n)),
+    );
     expect(await differencesInPlace(program, inputs, 'c')).toBe(0);
   });
 
