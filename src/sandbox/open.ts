@@ -78,7 +78,7 @@ export async function openSandbox(options: OpenSandboxOptions = {}): Promise<San
     code: 'no-sandbox',
     boundary: 'sandbox',
     what: `No sandbox works on this machine, so programs cannot be run. ${reasons.join(' ')}`,
-    fix: "Run 'aha doctor' to see what each of them needs.",
+    fix: "Run 'aha doctor' to see what each of them needs. Only if you know what will run: --dangerously-run-unprotected (dangerouslyRunUnprotected) runs programs as plain processes.",
   });
 }
 

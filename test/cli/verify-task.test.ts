@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { fakePiston } from '../sandbox/fake-services.ts';
 import { aha, ahaFailure, ahaJson } from './aha.ts';
 
 // Each test starts processes, and a machine may be busy.
@@ -40,6 +41,22 @@ describe('aha verify', () => {
     expect(lines.map(({ line }) => line)).toEqual(responses.map((_, i) => i + 1));
     expect(lines.every(({ score }) => score === 1)).toBe(true);
     expect(outcome.stderr).toMatch(/60 rows: 60 scored \(mean 1\.000\), 0 failed, 0 malformed/);
+  });
+
+  it('runs programs in the sandbox that is asked for, and refuses one that there is not', async () => {
+    const tests = { kind: 'calls', function: 'add', cases: [{ args: [1, 2], expected: 3 }] };
+    const input = rows({ tests, response: 'function add(a, b) { return a + b; }' });
+    await using service = await fakePiston();
+    const flags = ['--sandbox', 'piston', '--sandbox-url', service.url];
+    const outcome = await aha(['verify', 'javascript', ...flags], { cwd, input });
+    expect(linesOf(outcome.stdout).map(({ score }) => score)).toEqual([1]);
+    expect(service.requests.some(({ path }) => path.endsWith('/execute'))).toBe(true);
+
+    const homeless = await aha(['verify', 'javascript', '--sandbox', 'piston'], { cwd, input });
+    expect(homeless.stdout).toMatch(/no URL says where it is/);
+    const unknown = await aha(['verify', 'javascript', '--sandbox', 'jail'], { cwd, input });
+    expect(unknown.code).toBe(2);
+    expect(unknown.stderr).toMatch(/jail.*bubblewrap/s);
   });
 
   it('names malformed rows by their lines, judges the others, and exits with 1', async () => {

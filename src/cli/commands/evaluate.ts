@@ -1,5 +1,6 @@
 /** `aha evaluate`: how good is a model at a task, and is it better than another? */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { addSandboxFlags } from '../sandbox-flags.ts';
 import { addCommonFlags, runCommand, type CommonFlags } from '../command.ts';
 import { collect, integer, real, seed } from '../option-parsers.ts';
 
@@ -105,12 +106,14 @@ export function evaluateCommand(): Command {
     .option('--seed <seed>', 'draws the same again', seed, 0)
     .option('--threads <count>', 'threads that compute (default: all cores)', integer({ min: 1, max: 1024 }))
     .addHelpText('after', help);
-  return addCommonFlags(command).action(async (model: string | undefined, flags: EvaluateFlags) => {
-    await runCommand(flags, 'work', async (context) => {
-      const { runEvaluate } = await import('../evaluate/run-evaluate.ts');
-      return runEvaluate(model, flags, context);
-    });
-  });
+  return addCommonFlags(addSandboxFlags(command)).action(
+    async (model: string | undefined, flags: EvaluateFlags) => {
+      await runCommand(flags, 'work', async (context) => {
+        const { runEvaluate } = await import('../evaluate/run-evaluate.ts');
+        return runEvaluate(model, flags, context);
+      });
+    },
+  );
 }
 
 function counts(text: string): number[] {

@@ -1,5 +1,6 @@
 /** `aha pipeline`: staged recipes, run and shown. `aha train r1` is the same under the name of its most famous one. */
 import { Command } from 'commander';
+import { addSandboxFlags } from '../sandbox-flags.ts';
 import { addCommonFlags, runCommand, type CommonFlags } from '../command.ts';
 import { collect, integer, seed } from '../option-parsers.ts';
 import type { PipelineFlags } from '../pipeline/run.ts';
@@ -37,7 +38,7 @@ function addPipelineFlags(command: Command): Command {
 }
 
 function runner(command: Command, words: readonly string[]): Command {
-  return addPipelineFlags(command.argument('<recipe>', 'a YAML file')).action(
+  return addSandboxFlags(addPipelineFlags(command.argument('<recipe>', 'a YAML file'))).action(
     async (recipe: string, flags: Flags) => {
       await runCommand(flags, 'work', async (context) => {
         const { runPipelineCommand } = await import('../pipeline/run.ts');

@@ -1,5 +1,6 @@
 /** `aha task`: what tasks there are, what their problems look like, and whether they prove themselves. */
 import { Command } from 'commander';
+import { addSandboxFlags } from '../sandbox-flags.ts';
 import { addCommonFlags, runCommand, type CommonFlags } from '../command.ts';
 import { collect, integer } from '../option-parsers.ts';
 
@@ -41,7 +42,7 @@ export function taskCommand(): Command {
     });
   });
   const check = withTaskFlags(
-    new Command('check')
+    addSandboxFlags(new Command('check'))
       .summary('run the verifier on references and on corrupted ones')
       .description(
         'Proves a task: every reference must score 1, and no corrupted one may. Reports how many checks a second.',

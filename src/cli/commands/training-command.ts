@@ -15,6 +15,7 @@ import {
   type CommonFlags,
 } from '../command.ts';
 import { commandLine } from '../command-line.ts';
+import { addSandboxFlags } from '../sandbox-flags.ts';
 import type { ConfigValue } from '../recipe/config-file.ts';
 import { addRecipeFlags, recipeValue, type RecipeFlag } from '../recipe/recipe-flags.ts';
 import type { RunCommand, StoredRecipe } from '../runs/run-files.ts';
@@ -65,7 +66,7 @@ export function trainingCommand<C extends RunCommand>(
     .option('--print-config', 'print the whole recipe in YAML, defaults filled in, and stop')
     .option('--help-config', 'list every key of a recipe, and stop')
     .addHelpText('after', options.help);
-  return addCommonFlags(command).action(async (...args: unknown[]) => {
+  return addCommonFlags(addSandboxFlags(command)).action(async (...args: unknown[]) => {
     const flags = command.opts<TrainFlags>();
     await runCommand(flags, 'work', async (context) => train(options, given(args, flags), flags, context));
   });

@@ -1,5 +1,6 @@
 /** `aha verify`: runs any verifier over rows, to debug a reward without a model. */
 import { Command } from 'commander';
+import { addSandboxFlags } from '../sandbox-flags.ts';
 import { addCommonFlags, runCommand, type CommonFlags } from '../command.ts';
 import { collect, integer } from '../option-parsers.ts';
 
@@ -31,10 +32,12 @@ export function verifyCommand(): Command {
     .option('--concurrency <count>', 'rows that are judged at once', integer({ min: 1, max: 1024 }), 16)
     .option('--list', 'list the verifiers, and stop')
     .addHelpText('after', help);
-  return addCommonFlags(command).action(async (name: string | undefined, flags: VerifyFlags) => {
-    await runCommand(flags, 'content', async (context) => {
-      const { listVerifiers, verifyRows } = await import('../verify/verify-rows.ts');
-      return flags.list === true ? listVerifiers(context) : verifyRows(name, flags, context);
-    });
-  });
+  return addCommonFlags(addSandboxFlags(command)).action(
+    async (name: string | undefined, flags: VerifyFlags) => {
+      await runCommand(flags, 'content', async (context) => {
+        const { listVerifiers, verifyRows } = await import('../verify/verify-rows.ts');
+        return flags.list === true ? listVerifiers(context) : verifyRows(name, flags, context);
+      });
+    },
+  );
 }

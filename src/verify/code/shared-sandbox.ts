@@ -1,12 +1,18 @@
-/** The sandbox of verifiers that bring none: the best of this machine, opened when it is first needed. */
-import { openSandbox } from '../../sandbox/open.ts';
+/** The sandbox of verifiers that bring none: as configured, or the best of this machine; opened when first needed. */
+import { openSandbox, type OpenSandboxOptions } from '../../sandbox/open.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 
 let shared: Promise<Sandbox> | undefined;
+let configured: OpenSandboxOptions = {};
+
+/** How the shared sandbox is opened, unless it is open already. */
+export function configureSharedSandbox(options: OpenSandboxOptions): void {
+  configured = options;
+}
 
 export function sharedSandbox(): Promise<Sandbox> {
   if (shared === undefined) {
-    shared = openSandbox();
+    shared = openSandbox(configured);
     // The next one to ask may have more luck.
     shared.catch(() => {
       shared = undefined;
