@@ -49,7 +49,7 @@ describe('aha verify', () => {
     await using service = await fakePiston();
     const flags = ['--sandbox', 'piston', '--sandbox-url', service.url];
     const outcome = await aha(['verify', 'javascript', ...flags], { cwd, input });
-    expect(linesOf(outcome.stdout).map(({ score }) => score)).toEqual([1]);
+    expect(linesOf(outcome.stdout)).toMatchObject([{ score: 1 }]);
     expect(service.requests.some(({ path }) => path.endsWith('/execute'))).toBe(true);
 
     const homeless = await aha(['verify', 'javascript', '--sandbox', 'piston'], { cwd, input });

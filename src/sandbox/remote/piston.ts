@@ -5,6 +5,7 @@
  * since 3.1.1 report times, memory and which limit was hit; older ones only exit code and signal.
  */
 import { z } from 'zod';
+import { isAhaError } from '../../errors.ts';
 import { systemClock } from '../../util/clock.ts';
 import { prepareProgram, resolveLimits, type PreparedProgram } from '../program.ts';
 import { Queue } from '../../util/queue.ts';
@@ -91,6 +92,8 @@ class PistonSandbox implements Sandbox {
   readonly #service: Service;
   readonly #runtimes: ReadonlyMap<Language, Runtime>;
   readonly #queue: Queue;
+  /** The most that the service allows of a limit, where it has said so. */
+  readonly #allowed = new Map<string, number>();
 
   constructor(service: Service, runtimes: ReadonlyMap<Language, Runtime>, concurrency: number) {
     this.#service = service;
@@ -113,6 +116,23 @@ class PistonSandbox implements Sandbox {
     // Nothing is kept.
   }
 
+  /** A limit as a field of the request: what is asked for, and no more than the service is known to allow. */
+  #sent(name: string, limit: number | undefined): Readonly<Record<string, number>> {
+    if (limit === undefined || !Number.isFinite(limit)) return {};
+    return { [name]: Math.min(Math.ceil(limit), this.#allowed.get(name) ?? Infinity) };
+  }
+
+  /** Whether the service refused a request because of a limit, which is then known. */
+  #learnLimit(error: unknown): boolean {
+    if (!isAhaError(error) || typeof error.found !== 'string') return false;
+    const refusal = /\b(run_\w+) cannot exceed the configured limit of (\d+)/.exec(error.found);
+    if (refusal === null) return false;
+    const [, name, limit] = refusal as unknown as [string, string, string];
+    if (Number(limit) >= (this.#allowed.get(name) ?? Infinity)) return false;
+    this.#allowed.set(name, Number(limit));
+    return true;
+  }
+
   async #execute(
     program: PreparedProgram,
     input: ProgramInput,
@@ -128,14 +148,33 @@ class PistonSandbox implements Sandbox {
       files: [[program.entry, main], ...Object.entries(others)].map(([name, content]) => ({ name, content })),
       stdin: input.stdin ?? '',
       args: program.arguments,
-      // Our defaults may be more than the service allows, so that it would refuse; its own then hold.
-      ...sent('run_timeout', asked.wallMs),
-      ...sent('run_cpu_time', asked.cpuMs ?? asked.wallMs),
-      ...sent('run_memory_limit', asked.memoryBytes),
     };
-    const start = systemClock.monotonic();
     const timeoutMs = Math.min(limits.wallMs, 3_600_000) + allowanceMs;
-    const value = await this.#service.request({ path: '/api/v2/execute', body, timeoutMs, signal });
+    const request = () => {
+      // Our defaults may be more than the service allows, so that it would refuse; its own then hold.
+      const allowed = {
+        ...this.#sent('run_timeout', asked.wallMs),
+        ...this.#sent('run_cpu_time', asked.cpuMs ?? asked.wallMs),
+        ...this.#sent('run_memory_limit', asked.memoryBytes),
+      };
+      return this.#service.request({
+        path: '/api/v2/execute',
+        body: { ...body, ...allowed },
+        timeoutMs,
+        signal,
+      });
+    };
+    let start = systemClock.monotonic();
+    let value: unknown;
+    // Each of the three limits may be refused once.
+    for (let attempt = 1; value === undefined; attempt++) {
+      start = systemClock.monotonic();
+      try {
+        value = await request();
+      } catch (error) {
+        if (attempt > 3 || !this.#learnLimit(error)) throw error;
+      }
+    }
     const answer = executionSchema.safeParse(value);
     if (!answer.success)
       throw this.#service.failed('Its result is not what Piston sends', answer.error.message);
@@ -159,10 +198,6 @@ class PistonSandbox implements Sandbox {
       limit,
     };
   }
-}
-
-function sent(name: string, limit: number | undefined): Readonly<Record<string, number>> {
-  return limit === undefined || !Number.isFinite(limit) ? {} : { [name]: Math.ceil(limit) };
 }
 
 function succeeded(stage: StageReport): boolean {
