@@ -5,7 +5,8 @@
  * a sixth of its size, for a short while on guesses and solutions. From there the student learns
  *
  *   text       the teacher's right answers (rejection sampling), as examples,
- *   logit      the same answers, by the teacher's probabilities,
+ *   logit      the same answers, by the teacher's probabilities, computed anew in each epoch,
+ *   logit top  the same, by its 8 most likely tokens of each position, computed once and kept,
  *   on-policy  from its own answers, as the teacher judges them,
  *
  * each until the same number of floating-point operations is spent: 2 per parameter and token that is read or drawn,
@@ -39,7 +40,7 @@ import { percent, table, whole } from './report.ts';
 
 const { values } = parseArgs({
   options: {
-    budget: { type: 'string', default: '1.5' },
+    budget: { type: 'string', default: '4' },
     teacher: { type: 'string', default: '500' },
     plot: { type: 'string', default: 'docs/images/distillation.svg' },
     help: { type: 'boolean', default: false },
@@ -48,7 +49,7 @@ const { values } = parseArgs({
 
 const help = `Usage: npm run bench:distill -- [options]
 
-  --budget N     10^12 floating-point operations for each method (default 1.5)
+  --budget N     10^12 floating-point operations for each method (default 4)
   --teacher N    steps of 64 examples that the teacher is pre-trained for (default 500)
   --plot FILE    where the plot goes (default docs/images/distillation.svg)
   --help`;
@@ -209,7 +210,7 @@ await using teacher = await newModel({ hiddenSize: 128, layers: 3, heads: 4 });
 const studentSize = { hiddenSize: 64, layers: 2, heads: 2 };
 await using student = await newModel(studentSize);
 await begin(teacher, 'teacher', Number(values.teacher), { steps: 1 });
-await begin(student, 'student', 150, { direct: 2, steps: 1 });
+await begin(student, 'student', 300, { direct: 1, steps: 1 });
 const studentStart = join(folder, 'start');
 mkdirSync(studentStart);
 await student.policy.save(studentStart);
@@ -249,9 +250,12 @@ const prompt = (index: number) =>
   teacher.codec.encodePrompt(task.prompt(task.problem({ split: 'train', index })));
 
 const traces = [
-  await measure('text', ledger.operations, (shared) => trainSft({ ...shared, data, config: configOf(30) })),
+  await measure('text', ledger.operations, (shared) => trainSft({ ...shared, data, config: configOf(60) })),
   await measure('logit', ledger.operations, (shared) =>
-    distillLogits({ ...shared, data, config: configOf(12) }),
+    distillLogits({ ...shared, data, config: configOf(20) }),
+  ),
+  await measure('logit top', ledger.operations, (shared) =>
+    distillLogits({ ...shared, data, config: { ...configOf(60), logit: { topK: 8 } } }),
   ),
   await measure('on-policy', 0, (shared) =>
     distillOnPolicy({
@@ -259,7 +263,7 @@ const traces = [
       prompt,
       stopTokens: teacher.codec.stopTokens,
       config: {
-        ...configOf(8),
+        ...configOf(20),
         steps: 1e6,
         examplesPerStep: examplesPerStep / 4,
         onPolicy: { completionsPerPrompt: 4, maxCompletionTokens: maxTokens },

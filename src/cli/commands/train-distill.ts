@@ -1,8 +1,8 @@
 /** `aha train distill`: a student learns from a teacher. */
 import { Command } from 'commander';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { collect, integer, real } from '../option-parsers.ts';
-import { type RecipeFlag, taskFlags } from '../recipe/recipe-flags.ts';
+import { collect } from '../option-parsers.ts';
+import { exampleFlags, type RecipeFlag, taskFlags } from '../recipe/recipe-flags.ts';
 import type { StoredRecipe } from '../runs/run-files.ts';
 import {
   absolutePath,
@@ -45,24 +45,7 @@ const flags: readonly RecipeFlag[] = [
     description: 'a model, or for text the address of an endpoint',
   },
   { flags: '--student <model>', key: ['model'], description: 'the model that is trained' },
-  {
-    flags: '--epochs <count>',
-    key: ['epochs'],
-    description: 'passes over the examples',
-    parse: real({ min: 0, above: true }),
-  },
-  {
-    flags: '-n, --steps <count>',
-    key: ['steps'],
-    description: 'optimizer steps (default: what the epochs need)',
-    parse: integer({ min: 1 }),
-  },
-  {
-    flags: '--batch <examples>',
-    key: ['examplesPerStep'],
-    description: 'examples, or prompts, per optimizer step',
-    parse: integer({ min: 1 }),
-  },
+  ...exampleFlags,
 ];
 
 export function trainDistillCommand(): Command {

@@ -1,8 +1,8 @@
 /** `aha train sft`: supervised fine-tuning on worked examples. */
 import { Command } from 'commander';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { collect, integer, real } from '../option-parsers.ts';
-import { type RecipeFlag, taskFlags } from '../recipe/recipe-flags.ts';
+import { collect, integer } from '../option-parsers.ts';
+import { exampleFlags, type RecipeFlag, taskFlags } from '../recipe/recipe-flags.ts';
 import type { StoredRecipe } from '../runs/run-files.ts';
 import {
   absolutePath,
@@ -30,24 +30,7 @@ Examples:
 
 const flags: readonly RecipeFlag[] = [
   ...taskFlags,
-  {
-    flags: '--epochs <count>',
-    key: ['epochs'],
-    description: 'passes over the examples',
-    parse: real({ min: 0, above: true }),
-  },
-  {
-    flags: '-n, --steps <count>',
-    key: ['steps'],
-    description: 'optimizer steps (default: what the epochs need)',
-    parse: integer({ min: 1 }),
-  },
-  {
-    flags: '--batch <examples>',
-    key: ['examplesPerStep'],
-    description: 'examples per optimizer step',
-    parse: integer({ min: 1 }),
-  },
+  ...exampleFlags,
   {
     flags: '--learn <turns>',
     key: ['learn'],

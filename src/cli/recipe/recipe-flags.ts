@@ -142,3 +142,25 @@ function optionOf({ flags, description, parse, choices }: RecipeFlag): Option {
 function nameOf(flag: RecipeFlag): string {
   return new Option(flag.flags).attributeName();
 }
+
+/** How long, and on how much at once, learning from examples goes. */
+export const exampleFlags: readonly RecipeFlag[] = [
+  {
+    flags: '--epochs <count>',
+    key: ['epochs'],
+    description: 'passes over the examples',
+    parse: real({ min: 0, above: true }),
+  },
+  {
+    flags: '-n, --steps <count>',
+    key: ['steps'],
+    description: 'optimizer steps (default: what the epochs need)',
+    parse: integer({ min: 1 }),
+  },
+  {
+    flags: '--batch <examples>',
+    key: ['examplesPerStep'],
+    description: 'examples per optimizer step (of on-policy distillation: prompts)',
+    parse: integer({ min: 1 }),
+  },
+];
