@@ -40,7 +40,7 @@ import { percent, table, whole } from './report.ts';
 
 const { values } = parseArgs({
   options: {
-    budget: { type: 'string', default: '4' },
+    budget: { type: 'string', default: '2' },
     teacher: { type: 'string', default: '500' },
     plot: { type: 'string', default: 'docs/images/distillation.svg' },
     help: { type: 'boolean', default: false },
@@ -49,7 +49,7 @@ const { values } = parseArgs({
 
 const help = `Usage: npm run bench:distill -- [options]
 
-  --budget N     10^12 floating-point operations for each method (default 4)
+  --budget N     10^12 floating-point operations for each method (default 2)
   --teacher N    steps of 64 examples that the teacher is pre-trained for (default 500)
   --plot FILE    where the plot goes (default docs/images/distillation.svg)
   --help`;

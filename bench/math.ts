@@ -1,5 +1,5 @@
 /**
- * How many answers `math.equals` judges a second: `tsc -p tsconfig.bench.json && node dist-bench/bench/math.js`.
+ * How many answers `math.equals` judges a second: `npm run bench:math`.
  * Pairs of references and responses of mixed kinds, half of them equal, as boxed responses; 64 at a time.
  */
 import { systemClock } from '../src/util/clock.ts';

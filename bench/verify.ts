@@ -1,5 +1,5 @@
 /**
- * How many programs a second are judged on this machine: `node dist-bench/bench/verify.js`. TypeScript checks with the
+ * How many programs a second are judged on this machine: `npm run bench:verify`. TypeScript checks with the
  * warm compiler, TypeScript tests in Deno, Python assertions in Pyodide; and, to compare with, the usual practice: a
  * process of plain Python for each sample, unprotected.
  */
