@@ -94,11 +94,14 @@ describe('diagnose', () => {
 
 describe('capacities', () => {
   it('says what fits into memory', () => {
-    expect(capacities(healthy)).toEqual([
-      { use: 'sample', parameters: 2e9 },
-      { use: 'train with LoRA', parameters: Math.floor(8e9 / 4.4) },
-      { use: 'train fully', parameters: 5e8 },
-    ]);
+    const most = (use: string, availableBytes: number) =>
+      capacities({ ...healthy, availableBytes }).find((one) => one.use === use)!.parameters;
+    expect(most('sample', healthy.availableBytes)).toBe(2e9);
+    // What SmolLM2 of 135M parameters took in docs/experiments.md, a tenth kept free.
+    expect(most('train with LoRA', 6.8e9 / 0.9)).toBeGreaterThan(100e6);
+    expect(most('train with LoRA', 6e9 / 0.9)).toBeLessThan(135e6);
+    expect(most('train fully', 9.6e9 / 0.9)).toBeGreaterThan(135e6);
+    expect(most('train fully', 8e9 / 0.9)).toBeLessThan(135e6);
     expect(capacities({ ...healthy, availableBytes: 1e8 }).every(({ parameters }) => parameters === 0)).toBe(
       true,
     );

@@ -27,8 +27,15 @@ const bytesPerParameter: Readonly<Record<Capacity['use'], number>> = {
   'train with LoRA': 4.4,
   'train fully': 16,
 };
-/** For activations, the cache of keys and values, and JavaScript. */
+/** For the cache of keys and values, and JavaScript. */
 const workingBytes = 1e9;
+/**
+ * For the activations of a micro-batch of the default size, at 135M parameters; they grow as the square root, with
+ * width times depth. Measured (docs/experiments.md): SmolLM2-135M takes 6.8 GB with LoRA and 9.5 GB fully.
+ */
+const activations = { bytes: 5.5e9, parameters: 135e6 } as const;
+/** Weights up to this size exist twice while a model samples; see `packedBytes` of the engine. */
+const packedBytes = 4 * 2 ** 30;
 const productTolerance = 1e-4;
 const lowDiskBytes = 2e9;
 
@@ -68,10 +75,18 @@ export function diagnose(facts: MachineFacts): Check[] {
 
 export function capacities(facts: MachineFacts): Capacity[] {
   const room = Math.max(0, facts.availableBytes * 0.9 - workingBytes);
-  return (Object.keys(bytesPerParameter) as Capacity['use'][]).map((use) => ({
-    use,
-    parameters: Math.floor(room / bytesPerParameter[use]),
-  }));
+  return (Object.keys(bytesPerParameter) as Capacity['use'][]).map((use) => {
+    const bytes = bytesPerParameter[use];
+    const share = use === 'sample' ? 0 : activations.bytes / Math.sqrt(activations.parameters);
+    const large = mostParameters(room, bytes, share);
+    const isLarge = 4 * large > packedBytes;
+    return { use, parameters: Math.floor(isLarge ? large : mostParameters(room, bytes + 4, share)) };
+  });
+}
+
+/** The most parameters P for which each·P + share·√P fits `room`. */
+function mostParameters(room: number, each: number, share: number): number {
+  return ((Math.sqrt(share ** 2 + 4 * each * room) - share) / (2 * each)) ** 2;
 }
 
 function nodeCheck({ node }: MachineFacts): Check {

@@ -6,7 +6,7 @@
  * TypeScript is stripped of its types, not checked.
  */
 import { setMaxListeners } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AhaError } from '../../errors.ts';
@@ -29,6 +29,7 @@ export interface DenoSandboxOptions {
 export async function openDenoSandbox(options: DenoSandboxOptions = {}): Promise<Sandbox> {
   const binary = denoBinary();
   const folder = await mkdtemp(join(tmpdir(), 'aha-sandbox-'));
+  await mkdir(join(folder, 'empty'));
   return new DenoSandbox(binary, folder, options.concurrency ?? availableParallelism());
 }
 
@@ -42,8 +43,10 @@ class DenoSandbox implements Sandbox {
   readonly #binary: string;
   /** Where the processes start: empty, and they can neither read nor write it. */
   readonly #folder: string;
+  /** Holds that, and for each process that strips types what Deno keeps while it lasts. */
+  readonly #caches: string;
   readonly #queue: Queue;
-  /** Started, waiting for their one program; by the V8 flags they were started with. */
+  /** Started, waiting for their one program; by the V8 flags they were started with and whether they strip types. */
   readonly #warm = new Map<string, Promise<Child>[]>();
   readonly #running = new Set<Child>();
   readonly #python: PythonPool;
@@ -51,8 +54,9 @@ class DenoSandbox implements Sandbox {
 
   constructor(binary: string, folder: string, concurrency: number) {
     this.#binary = binary;
-    this.#folder = folder;
-    this.#python = new PythonPool(binary, folder);
+    this.#caches = folder;
+    this.#folder = join(folder, 'empty');
+    this.#python = new PythonPool(binary, this.#folder);
     this.#queue = new Queue(concurrency);
     // Everything that waits or runs listens.
     setMaxListeners(0, this.#closing.signal);
@@ -75,7 +79,11 @@ class DenoSandbox implements Sandbox {
       const flags = heapFlags(limits.memoryBytes);
       const words = (prepared as PreparedProgram).arguments;
       // Arguments are given when a process starts, so one that has been started cannot be used.
-      const child = words.length === 0 ? await this.#take(flags) : await this.#start(flags, words);
+      const stripsTypes = prepared.language === 'typescript';
+      const child =
+        words.length === 0
+          ? await this.#take(flags, stripsTypes)
+          : await this.#start(flags, stripsTypes, words);
       this.#running.add(child);
       options.onStart?.();
       try {
@@ -106,31 +114,50 @@ class DenoSandbox implements Sandbox {
     ];
     for (const child of children) killTree(child);
     await Promise.all([...children.map(closed), this.#python.close()]);
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.#caches, { recursive: true, force: true, maxRetries: 3 });
   }
 
   /** A process that waits for a program; another is started in its place. */
-  async #take(flags: readonly string[]): Promise<Child> {
-    const key = flags.join(',');
+  async #take(flags: readonly string[], stripsTypes: boolean): Promise<Child> {
+    const key = [...flags, stripsTypes].join(',');
     const waiting = this.#warm.get(key) ?? [];
     this.#warm.set(key, waiting);
     const first = waiting.shift();
     while (waiting.length < this.#queue.concurrency && !this.#closing.signal.aborted) {
-      const started = this.#start(flags);
+      const started = this.#start(flags, stripsTypes);
       // Whoever takes it learns what went wrong.
       started.catch(() => undefined);
       waiting.push(started);
     }
     const child = await first?.catch(() => undefined);
-    return child === undefined || hasEnded(child) ? this.#start(flags) : child;
+    return child === undefined || hasEnded(child) ? this.#start(flags, stripsTypes) : child;
   }
 
-  async #start(flags: readonly string[], words: readonly string[] = []): Promise<Child> {
+  async #start(
+    flags: readonly string[],
+    stripsTypes: boolean,
+    words: readonly string[] = [],
+  ): Promise<Child> {
     const script = denoScript('bootstrap');
-    return startChild([...denoCommand(this.#binary, script, flags), ...words], {
-      folder: this.#folder,
-      environment: denoEnvironment(script),
-    });
+    const start = (cache?: string) =>
+      startChild([...denoCommand(this.#binary, script, flags), ...words], {
+        folder: this.#folder,
+        environment: denoEnvironment(script, cache),
+      });
+    if (!stripsTypes) return start();
+    const cache = await mkdtemp(join(this.#caches, 'cache-'));
+    const discard = () => rm(cache, { recursive: true, force: true });
+    try {
+      const child = await start(cache);
+      // What cannot be removed now goes with the sandbox's folder.
+      closed(child)
+        .then(discard)
+        .catch(() => undefined);
+      return child;
+    } catch (error) {
+      await discard();
+      throw error;
+    }
   }
 }
 

@@ -91,7 +91,12 @@ async function runScript(
   const names = calls.map(({ name }) => name);
   return runForRecords(
     blob
-      ? { language: 'javascript', files: { 'main.mjs': harness } }
+      ? // The harness is JavaScript; what strips types is the import of an answer in TypeScript.
+        {
+          language: typescript ? 'typescript' : 'javascript',
+          files: { 'main.mjs': harness },
+          entry: 'main.mjs',
+        }
       : {
           language,
           files: {
