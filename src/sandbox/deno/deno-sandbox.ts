@@ -6,7 +6,7 @@
  * TypeScript is stripped of its types, not checked.
  */
 import { setMaxListeners } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AhaError } from '../../errors.ts';
@@ -148,6 +148,8 @@ class DenoSandbox implements Sandbox {
     const cache = await mkdtemp(join(this.#caches, 'cache-'));
     const discard = () => rm(cache, { recursive: true, force: true });
     try {
+      // Where Deno would keep `localStorage` and `caches` of the program: a file, below which nothing can be made.
+      await writeFile(join(cache, 'location_data'), '');
       const child = await start(cache);
       // What cannot be removed now goes with the sandbox's folder.
       closed(child)

@@ -369,7 +369,9 @@ for (let i = 0; i < 1e5; i++) spawn(process.execPath, [__filename]).on('error', 
       `let n = 0;
 for (let d = 3; d < 12; d++) try { require('fs').writeSync(d, 'end run 0 0 0 -\\n'); } catch (e) { n += e.code === 'EBADF' ? 1 : 0; }
 require('fs').writeSync(1, 'PASS'); process.reallyExit(0);`,
-      prints('PASS'),
+      // Node.js may die of what it writes into its own descriptors. A forged end would be a good one without the word.
+      ({ stdout, exitCode }) =>
+        exitCode === 0 && stdout !== 'PASS' ? `ended well and printed ${JSON.stringify(stdout)}` : undefined,
     ),
     program('c', 'fork bomb', '#include <unistd.h>\nint main(void) { for (;;) fork(); }', ends, {
       wallMs: 1500,

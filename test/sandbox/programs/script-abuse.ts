@@ -150,7 +150,7 @@ export const scriptAbuse: readonly AbuseProgram[] = [
   typescript(
     'endless microtasks',
     'const again = (): unknown => Promise.resolve().then(again); await again();',
-    hits('wall'),
+    hits('wall', 'memory'),
   ),
   typescript(
     'timers that keep it alive',
