@@ -34,7 +34,7 @@ import { Sampler, type SamplerOptions } from './sampler.ts';
 import { Trainer } from './trainer.ts';
 
 /** Weights up to this size are copied for decoding, in the form that products with few rows are fastest in. */
-const packedBytes = 4 * 2 ** 30;
+export const packedBytes = 4 * 2 ** 30;
 
 export interface LocalPolicyOptions {
   readonly runtime: Runtime;

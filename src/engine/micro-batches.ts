@@ -9,11 +9,11 @@
 const overheadPositions = 48;
 
 /** What has to be computed for a sequence. */
-export interface Extent {
+export interface Extent<P extends Prefix = Prefix> {
   /** Positions of its own. */
   readonly length: number;
   /** The beginning before them, which others may share; absent if it has none or shares none. */
-  readonly prefix?: Prefix;
+  readonly prefix?: P;
 }
 
 /** Sequences with the same beginning have the same object. */
@@ -21,13 +21,13 @@ export interface Prefix {
   readonly length: number;
 }
 
-export interface MicroBatch {
+export interface MicroBatch<P extends Prefix = Prefix> {
   /** Indices into the sequences that were given. */
   readonly members: readonly number[];
   /** The longest of their own lengths. */
   readonly length: number;
   /** Their different beginnings. */
-  readonly prefixes: readonly Prefix[];
+  readonly prefixes: readonly P[];
 }
 
 /** Positions that a micro-batch computes, padding counted. */
@@ -39,7 +39,10 @@ export function positionsOf({ members, length, prefixes }: MicroBatch): number {
  * Groups so that each computes at most `budget` positions (a single longer sequence goes alone), longest first, so
  * that a lack of memory shows at once. Sequences with a beginning and without never go together.
  */
-export function planMicroBatches(sequences: readonly Extent[], budget: number): MicroBatch[] {
+export function planMicroBatches<P extends Prefix>(
+  sequences: readonly Extent<P>[],
+  budget: number,
+): MicroBatch<P>[] {
   const indices = [...sequences.keys()];
   const alone = indices.filter((index) => sequences[index]!.prefix === undefined);
   const sharing = indices.filter((index) => sequences[index]!.prefix !== undefined);
@@ -55,20 +58,24 @@ export function planMicroBatches(sequences: readonly Extent[], budget: number): 
     sharing.toSorted((a, b) => sequences[b]!.length - sequences[a]!.length || rankOf(a) - rankOf(b) || a - b),
     sharing.toSorted((a, b) => rankOf(a) - rankOf(b) || byLength(a, b)),
   ];
-  const [first, second] = orders.map((order) => cut(order, sequences, budget)) as [Cut, Cut];
+  const [first, second] = orders.map((order) => cut(order, sequences, budget)) as [Cut<P>, Cut<P>];
   return [
     ...cut(alone.toSorted(byLength), sequences, budget).batches,
     ...(second.cost < first.cost ? second : first).batches,
   ].toSorted((a, b) => positionsOf(b) - positionsOf(a));
 }
 
-interface Cut {
+interface Cut<P extends Prefix> {
   readonly cost: number;
-  readonly batches: readonly MicroBatch[];
+  readonly batches: readonly MicroBatch<P>[];
 }
 
 /** Cuts `order` where the least is computed. */
-function cut(order: readonly number[], sequences: readonly Extent[], budget: number): Cut {
+function cut<P extends Prefix>(
+  order: readonly number[],
+  sequences: readonly Extent<P>[],
+  budget: number,
+): Cut<P> {
   // best[i]: the least cost of grouping the first i sequences; from[i]: where the last of those groups starts.
   const best = new Float64Array(order.length + 1).fill(Infinity);
   const from = new Int32Array(order.length + 1);
@@ -93,7 +100,7 @@ function cut(order: readonly number[], sequences: readonly Extent[], budget: num
       }
     }
   }
-  const batches: MicroBatch[] = [];
+  const batches: MicroBatch<P>[] = [];
   for (let end = order.length; end > 0; end = from[end]!) {
     const members = order.slice(from[end], end);
     const prefixes = members.flatMap((member) => sequences[member]!.prefix ?? []);
@@ -106,6 +113,7 @@ function cut(order: readonly number[], sequences: readonly Extent[], budget: num
   return { cost: best[order.length]!, batches: batches.toReversed() };
 }
 
-function longest(extents: readonly { readonly length: number }[]): number {
+/** 0 for none. */
+export function longest(extents: readonly { readonly length: number }[]): number {
   return extents.reduce((most, { length }) => Math.max(most, length), 0);
 }

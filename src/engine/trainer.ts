@@ -4,7 +4,14 @@ import type { GraphFunction } from '../graph/function.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoraConfig } from '../model/lora.ts';
 import type { HostTensor, Program, Runtime } from '../runtime/runtime.ts';
-import { type Extent, type MicroBatch, planMicroBatches, positionsOf, type Prefix } from './micro-batches.ts';
+import {
+  type Extent,
+  longest,
+  type MicroBatch,
+  planMicroBatches,
+  positionsOf,
+  type Prefix,
+} from './micro-batches.ts';
 import { type Bindings, bindingsOf, type ParameterStore } from './parameter-store.ts';
 import type { ForwardBackwardResult, ForwardResult, TokenLoss, TokenSequence } from './policy.ts';
 import {
@@ -55,7 +62,7 @@ interface Asked {
 }
 
 /** Weighted tokens of a sequence that are computed together: all of them, unless their distributions are too many. */
-interface Piece extends Extent {
+interface Piece extends Extent<PrefixTokens> {
   readonly index: number;
   readonly positions: readonly number[];
   /** Weighted tokens of the sequence before this piece. */
@@ -64,7 +71,6 @@ interface Piece extends Extent {
   readonly start: number;
   /** Of tokens [start, start + length), which go up to the last of its weighted ones; that itself is never an input. */
   readonly length: number;
-  readonly prefix?: PrefixTokens;
 }
 
 interface PrefixTokens extends Prefix {
@@ -214,7 +220,7 @@ export class Trainer implements Disposable {
   #packOne(
     batch: readonly TokenSequence[],
     pieces: readonly Piece[],
-    planned: MicroBatch,
+    planned: MicroBatch<PrefixTokens>,
     temperature: number,
     asked: Asked,
   ): Packed {
@@ -257,7 +263,7 @@ export class Trainer implements Disposable {
     for (const name of asked.inputs) inputs[`input.${name}`] = floats((sequence) => sequence.inputs![name]!);
     if (asked.teacher !== undefined) Object.assign(inputs, teacherTensors(batch, origins, asked.teacher));
     const sharedPrefixes = planned.prefixes.length > 0;
-    if (sharedPrefixes) Object.assign(inputs, prefixTensors(pieces, length));
+    if (sharedPrefixes) Object.assign(inputs, prefixTensors(pieces, planned));
     return {
       inputs,
       origins,
@@ -311,14 +317,16 @@ export class Trainer implements Disposable {
   }
 }
 
-/** The inputs of `sharedPrefixAttention` for pieces that all have a prefix; `time` is the longest of their own. */
-function prefixTensors(pieces: readonly Piece[], time: number): Record<string, HostTensor> {
-  const prefixes = [...new Set(pieces.map(({ prefix }) => prefix!))];
-  const longest = prefixes.reduce((most, { length }) => Math.max(most, length), 0);
-  const keys = longest + time;
-  const tokens = new BigInt64Array(prefixes.length * longest);
+/** The inputs of `sharedPrefixAttention` for pieces that all have a prefix. */
+function prefixTensors(
+  pieces: readonly Piece[],
+  { prefixes, length: time }: MicroBatch<PrefixTokens>,
+): Record<string, HostTensor> {
+  const prefixLength = longest(prefixes);
+  const keys = prefixLength + time;
+  const tokens = new BigInt64Array(prefixes.length * prefixLength);
   for (const [at, prefix] of prefixes.entries()) {
-    for (let t = 0; t < prefix.length; t++) tokens[at * longest + t] = BigInt(prefix.tokens[t]!);
+    for (let t = 0; t < prefix.length; t++) tokens[at * prefixLength + t] = BigInt(prefix.tokens[t]!);
   }
   const of = new BigInt64Array(pieces.length);
   const positions = new BigInt64Array(pieces.length * time);
@@ -331,11 +339,11 @@ function prefixTensors(pieces: readonly Piece[], time: number): Record<string, H
     for (let t = 0; t < length; t++) {
       const position = BigInt(start + t);
       positions[slot * time + t] = position;
-      keyPositions[slot * keys + longest + t] = position;
+      keyPositions[slot * keys + prefixLength + t] = position;
     }
   }
   return {
-    'prefix.tokens': { data: tokens, shape: [prefixes.length, longest] },
+    'prefix.tokens': { data: tokens, shape: [prefixes.length, prefixLength] },
     'prefix.of': { data: of, shape: [pieces.length] },
     positions: { data: positions, shape: [pieces.length, time] },
     keyPositions: { data: keyPositions, shape: [pieces.length, keys] },

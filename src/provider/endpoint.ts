@@ -6,6 +6,7 @@
  * rate limit pauses all requests, not only the one that met it; what may pass is tried again for minutes, what cannot
  * is refused at once; the key is sent to the endpoint's own address only and appears in no error and no file.
  */
+import { eitherSignal } from '../util/signals.ts';
 import { AhaError } from '../errors.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { randomStream } from '../util/random.ts';
@@ -190,7 +191,7 @@ async function exchange(
       body: text,
       // A redirect would carry the request, and perhaps the key, to an address that nobody has named.
       redirect: 'manual',
-      signal: signal === undefined ? late : AbortSignal.any([late, signal]),
+      signal: eitherSignal(late, signal),
     });
     body = await readBody(response);
   } catch (error) {

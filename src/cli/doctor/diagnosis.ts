@@ -1,4 +1,5 @@
 /** What a machine's facts mean for aha: checks with a verdict, and what fits into its memory. */
+import { packedBytes } from '../../engine/local-policy.ts';
 import { AhaError } from '../../errors.ts';
 import { formatBytes, formatCount, formatNumber } from '../terminal/quantities.ts';
 import type { MachineFacts } from './machine.ts';
@@ -34,8 +35,6 @@ const workingBytes = 1e9;
  * width times depth. Measured (docs/experiments.md): SmolLM2-135M takes 6.8 GB with LoRA and 9.5 GB fully.
  */
 const activations = { bytes: 5.5e9, parameters: 135e6 } as const;
-/** Weights up to this size exist twice while a model samples; see `packedBytes` of the engine. */
-const packedBytes = 4 * 2 ** 30;
 const productTolerance = 1e-4;
 const lowDiskBytes = 2e9;
 
@@ -79,6 +78,7 @@ export function capacities(facts: MachineFacts): Capacity[] {
     const bytes = bytesPerParameter[use];
     const share = use === 'sample' ? 0 : activations.bytes / Math.sqrt(activations.parameters);
     const large = mostParameters(room, bytes, share);
+    // Smaller weights exist twice while a model samples.
     const isLarge = 4 * large > packedBytes;
     return { use, parameters: Math.floor(isLarge ? large : mostParameters(room, bytes + 4, share)) };
   });

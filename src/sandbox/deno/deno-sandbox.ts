@@ -13,6 +13,7 @@ import { AhaError } from '../../errors.ts';
 import { closed, hasEnded, killTree, startChild, type Child } from '../child.ts';
 import { prepareProgram, resolveLimits, type PreparedProgram } from '../program.ts';
 import { Queue } from '../../util/queue.ts';
+import { eitherSignal } from '../../util/signals.ts';
 import type { Language, Program, ProgramInput, RunOptions, RunResult, Sandbox } from '../sandbox.ts';
 import { supervise } from '../supervise.ts';
 import { usageOf } from '../usage.ts';
@@ -65,10 +66,7 @@ class DenoSandbox implements Sandbox {
   async run(program: Program, input: ProgramInput = {}, options: RunOptions = {}): Promise<RunResult> {
     const prepared = prepareProgram(program, this.languages, this.name);
     const limits = resolveLimits(options.limits);
-    const signal =
-      options.signal === undefined
-        ? this.#closing.signal
-        : AbortSignal.any([this.#closing.signal, options.signal]);
+    const signal = eitherSignal(this.#closing.signal, options.signal);
     return this.#queue.run(async () => {
       if (prepared.language === 'python') {
         return this.#python.use(async (python) => {

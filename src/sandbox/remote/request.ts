@@ -2,6 +2,7 @@
  * JSON over HTTP to an execution service: with a deadline, retried when the service cannot be reached or asks to wait,
  * and never with a secret in what it throws. Only the URL that the user configured is contacted.
  */
+import { eitherSignal } from '../../util/signals.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AhaError, describeError } from '../../errors.ts';
 
@@ -73,7 +74,7 @@ export class Service {
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
           // Elsewhere, the token and the program are none of anyone's business.
           redirect: 'error',
-          signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
+          signal: eitherSignal(deadline, signal),
         });
         if (overloaded.has(response.status) && !last) {
           const after = Number(response.headers.get('retry-after'));

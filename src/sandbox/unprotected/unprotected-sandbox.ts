@@ -12,6 +12,7 @@ import { AhaError } from '../../errors.ts';
 import { closed, killTree, startChild } from '../child.ts';
 import { prepareProgram, resolveLimits, type PreparedCommand, type PreparedProgram } from '../program.ts';
 import { Queue } from '../../util/queue.ts';
+import { eitherSignal } from '../../util/signals.ts';
 import type { Language, Program, ProgramInput, RunOptions, RunResult, Sandbox } from '../sandbox.ts';
 import { supervise } from '../supervise.ts';
 
@@ -45,10 +46,7 @@ class UnprotectedSandbox implements Sandbox {
   async run(program: Program, input: ProgramInput = {}, options: RunOptions = {}): Promise<RunResult> {
     const prepared = prepareProgram(program, this.languages, this.name);
     const limits = resolveLimits(options.limits);
-    const signal =
-      options.signal === undefined
-        ? this.#closing.signal
-        : AbortSignal.any([this.#closing.signal, options.signal]);
+    const signal = eitherSignal(this.#closing.signal, options.signal);
     const run = this.#queue.run(async () => {
       const folder = await mkdtemp(join(tmpdir(), 'aha-unprotected-'));
       try {
