@@ -1,11 +1,12 @@
 /**
  * Child processes as the sandboxes start and end them: in a process group of their own, at a lower priority than ours,
- * killed as a group, and never left behind when this process ends.
+ * killed as a group, and never left behind when this process ends; however it ends, if a guardian watches.
  */
 import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { AhaError } from '../errors.ts';
+import type { Guardian } from './guardian.ts';
 
 export type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -15,12 +16,13 @@ let watching = false;
 export interface ChildOptions {
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
+  readonly guardian?: Guardian;
 }
 
 /** Throws `AhaError` sandbox-failed when the program cannot be started. */
 export async function startChild(
   command: readonly [string, ...string[]],
-  { folder, environment }: ChildOptions,
+  { folder, environment, guardian }: ChildOptions,
 ): Promise<Child> {
   const [file, ...words] = command;
   const child = spawn(file, words, {
@@ -50,9 +52,14 @@ export async function startChild(
   });
   child.on('error', () => undefined);
   remember(child);
+  const { pid } = child;
+  if (pid !== undefined && guardian !== undefined) {
+    guardian.watch(pid);
+    child.once('close', () => guardian.forget(pid));
+  }
   try {
     // The trainer and the sampler go first; checks take what they leave.
-    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
     // It has ended already, or the system does not allow it: no reason not to run.
   }

@@ -101,8 +101,10 @@ export function conformance(
       const program = (text: string) => ({ language, files: { [sample.file]: text } });
 
       describe(`in ${language}`, () => {
-        it('gives back what was printed, as UTF-8', async () => {
-          const result = await sandbox.run(program(sample.hello));
+        it('says that it starts, and gives back what was printed, as UTF-8', async () => {
+          let starts = 0;
+          const result = await sandbox.run(program(sample.hello), {}, { onStart: () => starts++ });
+          expect(starts).toBe(1);
           expect(result).toMatchObject({
             stage: 'run',
             exitCode: 0,

@@ -31,7 +31,9 @@ describe('the unprotected sandbox', () => {
   it('runs programs with input, arguments and several files, and reports how they end', async () => {
     const { upper, exit } = samples.javascript!;
     expect((await sandbox.run(script(upper), { stdin: 'abc' })).stdout.trim()).toBe('ABC');
-    const ended = await sandbox.run(script(exit));
+    let starts = 0;
+    const ended = await sandbox.run(script(exit), {}, { onStart: () => starts++ });
+    expect(starts).toBe(1);
     expect([ended.exitCode, ended.stdout.trim(), ended.stderr.trim()]).toEqual([3, 'out', 'err']);
   });
 

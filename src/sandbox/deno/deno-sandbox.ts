@@ -7,10 +7,11 @@
  */
 import { setMaxListeners } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { AhaError } from '../../errors.ts';
 import { closed, hasEnded, killTree, startChild, type Child } from '../child.ts';
+import { Guardian } from '../guardian.ts';
 import { prepareProgram, resolveLimits, type PreparedProgram } from '../program.ts';
 import { Queue } from '../../util/queue.ts';
 import { eitherSignal } from '../../util/signals.ts';
@@ -29,9 +30,9 @@ export interface DenoSandboxOptions {
 /** Throws `AhaError`: deno-missing, sandbox-failed. */
 export async function openDenoSandbox(options: DenoSandboxOptions = {}): Promise<Sandbox> {
   const binary = denoBinary();
-  const folder = await mkdtemp(join(tmpdir(), 'aha-sandbox-'));
-  await mkdir(join(folder, 'empty'));
-  return new DenoSandbox(binary, folder, options.concurrency ?? availableParallelism());
+  const guardian = await Guardian.open('aha-sandbox-');
+  await mkdir(join(guardian.folder, 'empty'));
+  return new DenoSandbox(binary, guardian, options.concurrency ?? availableParallelism());
 }
 
 class DenoSandbox implements Sandbox {
@@ -44,8 +45,8 @@ class DenoSandbox implements Sandbox {
   readonly #binary: string;
   /** Where the processes start: empty, and they can neither read nor write it. */
   readonly #folder: string;
-  /** Holds that, and for each process that strips types what Deno keeps while it lasts. */
-  readonly #caches: string;
+  /** Its folder holds that, and for each process that strips types what Deno keeps while it lasts. */
+  readonly #guardian: Guardian;
   readonly #queue: Queue;
   /** Started, waiting for their one program; by the V8 flags they were started with and whether they strip types. */
   readonly #warm = new Map<string, Promise<Child>[]>();
@@ -53,11 +54,11 @@ class DenoSandbox implements Sandbox {
   readonly #python: PythonPool;
   readonly #closing = new AbortController();
 
-  constructor(binary: string, folder: string, concurrency: number) {
+  constructor(binary: string, guardian: Guardian, concurrency: number) {
     this.#binary = binary;
-    this.#caches = folder;
-    this.#folder = join(folder, 'empty');
-    this.#python = new PythonPool(binary, this.#folder);
+    this.#guardian = guardian;
+    this.#folder = join(guardian.folder, 'empty');
+    this.#python = new PythonPool(binary, { folder: this.#folder, guardian });
     this.#queue = new Queue(concurrency);
     // Everything that waits or runs listens.
     setMaxListeners(0, this.#closing.signal);
@@ -112,7 +113,7 @@ class DenoSandbox implements Sandbox {
     ];
     for (const child of children) killTree(child);
     await Promise.all([...children.map(closed), this.#python.close()]);
-    await rm(this.#caches, { recursive: true, force: true, maxRetries: 3 });
+    await this.#guardian.close();
   }
 
   /** A process that waits for a program; another is started in its place. */
@@ -141,9 +142,10 @@ class DenoSandbox implements Sandbox {
       startChild([...denoCommand(this.#binary, script, flags), ...words], {
         folder: this.#folder,
         environment: denoEnvironment(script, cache),
+        guardian: this.#guardian,
       });
     if (!stripsTypes) return start();
-    const cache = await mkdtemp(join(this.#caches, 'cache-'));
+    const cache = await mkdtemp(join(this.#guardian.folder, 'cache-'));
     const discard = () => rm(cache, { recursive: true, force: true });
     try {
       // Where Deno would keep `localStorage` and `caches` of the program: a file, below which nothing can be made.

@@ -1,16 +1,16 @@
 /** Warm Python processes: started when first needed, at most as many as run at once, replaced when used up. */
-import { PythonProcess, pyodideAssets } from './python-process.ts';
+import { PythonProcess, pyodideAssets, type PythonPlace } from './python-process.ts';
 
 export class PythonPool {
   readonly #binary: string;
-  readonly #folder: string;
+  readonly #place: PythonPlace;
   readonly #idle: PythonProcess[] = [];
   readonly #all = new Set<PythonProcess>();
   #closed = false;
 
-  constructor(binary: string, folder: string) {
+  constructor(binary: string, place: PythonPlace) {
     this.#binary = binary;
-    this.#folder = folder;
+    this.#place = place;
   }
 
   /** Lends a process to `work`. Throws `AhaError`: pyodide-missing, sandbox-failed. */
@@ -38,7 +38,7 @@ export class PythonPool {
   }
 
   async #start(): Promise<PythonProcess> {
-    const python = await PythonProcess.start(this.#binary, this.#folder, await pyodideAssets());
+    const python = await PythonProcess.start(this.#binary, this.#place, await pyodideAssets());
     this.#all.add(python);
     if (this.#closed) python.kill();
     return python;

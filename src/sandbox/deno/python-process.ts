@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { AhaError } from '../../errors.ts';
 import { systemClock } from '../../util/clock.ts';
-import { closed, hasEnded, killTree, startChild, type Child } from '../child.ts';
+import { closed, hasEnded, killTree, startChild, type Child, type ChildOptions } from '../child.ts';
 import type { PreparedProgram } from '../program.ts';
 import type { LimitName, Limits, RunResult } from '../sandbox.ts';
 import { pollInterval, usageOf } from '../usage.ts';
@@ -65,6 +65,9 @@ interface Running {
   readonly end: () => void;
 }
 
+/** Where a process starts, and who ends it if we cannot. */
+export type PythonPlace = Pick<ChildOptions, 'folder' | 'guardian'>;
+
 export class PythonProcess {
   readonly #child: Child;
   #running: Running | undefined;
@@ -94,10 +97,10 @@ export class PythonProcess {
   }
 
   /** Resolves when the interpreter is ready. Throws `AhaError` sandbox-failed. */
-  static async start(binary: string, folder: string, assets: Assets): Promise<PythonProcess> {
+  static async start(binary: string, place: PythonPlace, assets: Assets): Promise<PythonProcess> {
     const script = denoScript('python-host');
     const child = await startChild(denoCommand(binary, script, v8Flags), {
-      folder,
+      ...place,
       environment: denoEnvironment(script),
     });
     const python = new PythonProcess(child);

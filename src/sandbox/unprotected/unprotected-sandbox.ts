@@ -4,12 +4,13 @@
  * machines without a sandbox whose owner knows what will run. Opened only by `dangerouslyRunUnprotected`.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { accessSync, constants } from 'node:fs';
 import { setMaxListeners } from 'node:events';
 import { AhaError } from '../../errors.ts';
 import { closed, killTree, startChild } from '../child.ts';
+import { Guardian } from '../guardian.ts';
 import { prepareProgram, resolveLimits, type PreparedCommand, type PreparedProgram } from '../program.ts';
 import { Queue } from '../../util/queue.ts';
 import { eitherSignal } from '../../util/signals.ts';
@@ -20,19 +21,22 @@ export async function openUnprotectedSandbox(
   options: { readonly concurrency?: number } = {},
 ): Promise<Sandbox> {
   const python = findOnPath(process.platform === 'win32' ? ['python.exe'] : ['python3', 'python']);
-  return Promise.resolve(new UnprotectedSandbox(options.concurrency ?? availableParallelism(), python));
+  const guardian = await Guardian.open('aha-unprotected-');
+  return new UnprotectedSandbox(options.concurrency ?? availableParallelism(), python, guardian);
 }
 
 class UnprotectedSandbox implements Sandbox {
   readonly name = 'unprotected';
   readonly languages: ReadonlySet<Language | 'command'>;
   readonly #python: string | undefined;
+  readonly #guardian: Guardian;
   readonly #queue: Queue;
   readonly #closing = new AbortController();
   readonly #runs = new Set<Promise<unknown>>();
 
-  constructor(concurrency: number, python: string | undefined) {
+  constructor(concurrency: number, python: string | undefined, guardian: Guardian) {
     this.#python = python;
+    this.#guardian = guardian;
     this.#queue = new Queue(concurrency);
     this.languages = new Set([
       'javascript',
@@ -48,7 +52,7 @@ class UnprotectedSandbox implements Sandbox {
     const limits = resolveLimits(options.limits);
     const signal = eitherSignal(this.#closing.signal, options.signal);
     const run = this.#queue.run(async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'aha-unprotected-'));
+      const folder = await mkdtemp(join(this.#guardian.folder, 'run-'));
       try {
         for (const [path, text] of Object.entries(prepared.files)) {
           await mkdir(dirname(join(folder, path)), { recursive: true });
@@ -58,7 +62,9 @@ class UnprotectedSandbox implements Sandbox {
         const child = await startChild(this.#command(prepared), {
           folder,
           environment: path === undefined ? {} : { PATH: path },
+          guardian: this.#guardian,
         });
+        options.onStart?.();
         try {
           return await supervise(child, { limits, input: input.stdin ?? '', signal });
         } finally {
@@ -82,6 +88,7 @@ class UnprotectedSandbox implements Sandbox {
       new AhaError({ code: 'sandbox-closed', boundary: 'sandbox', what: 'The sandbox has been closed' }),
     );
     await Promise.allSettled(this.#runs);
+    await this.#guardian.close();
   }
 
   #command(program: PreparedProgram | PreparedCommand): readonly [string, ...string[]] {
