@@ -85,6 +85,8 @@ interface Sequence {
 export class Sampler implements Disposable {
   readonly #options: SamplerOptions;
   readonly #decoders = new Map<string, BoundProgram>();
+  /** What the decoders are compiled from, kept for the next weights. */
+  readonly #graphs = new Map<string, GraphFunction>();
   #prefill: BoundProgram | undefined;
   #cache: KeyValueCache | undefined;
   #rows: RowInputs | undefined;
@@ -317,7 +319,9 @@ export class Sampler implements Disposable {
     const known = this.#decoders.get(key);
     if (known !== undefined) return known;
     const { config, lora, constants } = this.#options;
-    const decoder = await this.#compile(decodeGraph(config, lora, draw), { name: 'decode', constants });
+    const graph = this.#graphs.get(key) ?? decodeGraph(config, lora, draw);
+    this.#graphs.set(key, graph);
+    const decoder = await this.#compile(graph, { name: 'decode', constants });
     this.#decoders.set(key, decoder);
     return decoder;
   }

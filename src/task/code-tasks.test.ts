@@ -84,13 +84,18 @@ describe('typescript-functions', () => {
     300_000,
   );
 
-  it('drafts are right, wrong and broken in the shares that were asked for', () => {
+  it('drafts are right, wrong and broken in the shares that were asked for', async () => {
     const broken = typeScriptFunctionsTask({ broken: 1, wrong: 0 });
     const right = typeScriptFunctionsTask({ broken: 0, wrong: 0 });
-    for (let index = 0; index < 50; index++) {
+    const bodies = new Set<string>();
+    for (let index = 0; index < 60; index++) {
       const problem = task.problem({ split: 'train', index });
       expect(right.workedExample(problem, 'draft', randomStream(index))).toBe(problem.body);
-      expect(broken.workedExample(problem, 'draft', randomStream(index))).not.toBe(problem.body);
+      const draft = broken.workedExample(problem, 'draft', randomStream(index));
+      bodies.add(draft);
+      const verdict = await task.verify(problem, draft);
+      expect(verdict, draft).toMatchObject({ outcome: 'scored', score: 0, parts: { 'accuracy/compile': 0 } });
     }
-  });
+    expect(bodies.size).toBeGreaterThan(20);
+  }, 300_000);
 });

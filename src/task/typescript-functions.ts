@@ -26,8 +26,8 @@ export const typeScriptFunctionsSchema = scoringSchema.extend({
   scoring: scoringSchema.shape.scoring.unwrap().default('compile-then-fraction'),
   levels: z.array(z.int().min(1).max(5)).min(1).default([1, 2, 3, 4, 5]),
   /** Shares of worked examples of style `draft` that do not compile, and that compile and are wrong. */
-  broken: z.number().min(0).max(1).default(0.4),
-  wrong: z.number().min(0).max(1).default(0.3),
+  broken: z.number().min(0).max(1).default(0.6),
+  wrong: z.number().min(0).max(1).default(0.15),
   heldOutShare: z.number().gt(0).lt(1).default(0.1),
 });
 
@@ -118,7 +118,10 @@ function typeOf(signature: string): string {
   return `${signature.slice(0, end + 1)}=>${signature.slice(end + 2)}`;
 }
 
-/** As someone writes who does not check: often it does not compile, or it does something else. */
+/**
+ * As someone writes who comes from another language and does not check: often by its names of methods, which do not
+ * compile here, sometimes a program that does something else.
+ */
 function draft(
   { body, wrong }: FunctionProblem,
   broken: number,
@@ -127,22 +130,35 @@ function draft(
 ): string {
   const kind = random.next();
   if (kind < broken) {
-    const typos: readonly (readonly [string | RegExp, string])[] = [
-      [/\.length/, '.size'],
-      ['.filter', '.fliter'],
-      ['.map', '.mapp'],
-      ['=>', '=>>'],
-      [/\)$/, ''],
-      [/\ba\b/, 'b'],
-      [/$/, '.text'],
-      ['.reduce', '.fold'],
-    ];
-    const fitting = typos.filter(([pattern]) =>
-      typeof pattern === 'string' ? body.includes(pattern) : pattern.test(body),
+    const foreign = body.replaceAll(/\.(\w+)/g, (call, name: string) =>
+      Object.hasOwn(foreignNames, name) ? `.${foreignNames[name]}` : call,
     );
-    const [pattern, replacement] = random.pick(fitting);
-    return body.replace(pattern, replacement);
+    return foreign === body ? `${body}.to_value` : foreign;
   }
-  if (kind < broken + mistaken && wrong.length > 0) return random.pick(wrong);
-  return body;
+  return kind < broken + mistaken && wrong.length > 0 ? random.pick(wrong) : body;
 }
+
+/** What other languages call the methods that bodies use. None of the names exists here. */
+const foreignNames: Readonly<Record<string, string>> = {
+  at: 'nth',
+  entries: 'pairs',
+  every: 'all',
+  filter: 'select',
+  flat: 'flatten',
+  floor: 'trunc_down',
+  fromEntries: 'from_pairs',
+  includes: 'contains',
+  join: 'joined',
+  length: 'size',
+  map: 'collect',
+  max: 'maximum',
+  reduce: 'fold',
+  repeat: 'times',
+  reverse: 'reversed',
+  slice: 'take',
+  some: 'any',
+  split: 'tokens',
+  toReversed: 'reversed',
+  toSorted: 'sorted',
+  toUpperCase: 'upcase',
+};

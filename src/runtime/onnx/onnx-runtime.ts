@@ -24,6 +24,7 @@ export class OnnxRuntime implements Runtime {
   readonly #programs = new Set<OnnxProgram>();
   /** Programs that are being made. */
   readonly #loading = new Set<Promise<OnnxProgram>>();
+  readonly #lowered = new WeakMap<GraphFunction, Map<string, OnnxModel>>();
   #open = true;
 
   constructor(options: EnvironmentOptions) {
@@ -52,8 +53,17 @@ export class OnnxRuntime implements Runtime {
     const { constants = {} } = options;
     const name = options.name ?? 'graph';
     checkNames(name, 'input', fn.inputs, constants);
-    const model = lower(fn, name, new Set(Object.keys(constants)));
-    return this.load(model, {}, constants);
+    return this.load(this.#lower(fn, name, Object.keys(constants)), {}, constants);
+  }
+
+  /** Lowers a function once for the same name and constants: those with constants are compiled at each change of them. */
+  #lower(fn: GraphFunction, name: string, constants: readonly string[]): OnnxModel {
+    const known = this.#lowered.get(fn) ?? new Map<string, OnnxModel>();
+    this.#lowered.set(fn, known);
+    const key = JSON.stringify([name, constants]);
+    const model = known.get(key) ?? lower(fn, name, new Set(constants));
+    known.set(key, model);
+    return model;
   }
 
   /** A program from a model in ONNX form, with the values of its constants. */

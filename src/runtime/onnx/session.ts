@@ -14,6 +14,9 @@ export interface SessionOptions {
   readonly constants?: ReadonlyMap<string, bigint>;
 }
 
+/** Models in the form of bytes, kept as long as they are. */
+const encoded = new WeakMap<OnnxModel, Uint8Array>();
+
 /** The handle of a session that runs `model`. */
 export async function createSession(
   heap: NativeHeap,
@@ -21,7 +24,8 @@ export async function createSession(
   { optimization = 0, profile, entries = {}, constants = new Map() }: SessionOptions = {},
 ): Promise<bigint> {
   const { library, handle } = heap.environment;
-  const bytes = encodeModel(model);
+  const bytes = encoded.get(model) ?? encodeModel(model);
+  encoded.set(model, bytes);
   const out = new BigUint64Array(1);
   library.CreateSessionOptions(out);
   const options = out[0]!;
