@@ -97,6 +97,12 @@ describe('resuming', () => {
     expect(updatesOf).toEqual(Array.from({ length: (6 * 4) / 3 }, () => 3));
     expect(last.policy.fingerprint).toBe(expected);
     expect(timeless(last.result.history)).toEqual(expectedMetrics);
+    // A step took as long as all processes together spent on it.
+    for (const { metrics } of last.result.history.steps) {
+      const shares = Object.values(metrics.timeShares).reduce((a, b) => a + b, 0);
+      expect(shares).toBeGreaterThan(0);
+      expect(shares).toBeLessThan(1 + 1e-9);
+    }
   });
 
   it('does not sample again what was sampled', async () => {

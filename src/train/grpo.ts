@@ -118,6 +118,8 @@ export async function trainGrpo(options: GrpoOptions): Promise<GrpoResult> {
   while (state.step < config.steps && !aborted()) {
     const { step } = state;
     const start = clock.monotonic();
+    // What earlier processes spent on this step is part of it.
+    const spent = Object.values({ ...state.totals.seconds, ...underWay?.seconds }).reduce((a, b) => a + b, 0);
 
     // Sample and check. Nothing of this is repeated if the process is killed behind it.
     let rollout = underWay ?? (await sampleStep(context, step, state.data));
@@ -185,7 +187,7 @@ export async function trainGrpo(options: GrpoOptions): Promise<GrpoResult> {
       learningRate,
       learnedSequences: learned.length,
       learnedTokens: learned.reduce((total, { length }) => total + length, 0),
-      seconds: (clock.monotonic() - start) / 1000,
+      seconds: spent + (clock.monotonic() - start) / 1000,
     });
     emit({ type: 'step', step, of: config.steps, metrics });
     state = {
