@@ -76,15 +76,19 @@ export function sealFileSystem(system: EmscriptenFileSystem): SealedFileSystem {
     written += Math.max(0, size - (node.usedBytes ?? 0));
     if (written <= limit) return;
     const now = new Map<Node, Fields>();
-    remember(system, system.root, now, false);
+    remember(system, system.root, now);
     for (const stream of system.streams) if (stream) now.set(stream.node, {});
     written = sizeOf(system, now.keys()) - original + Math.max(0, size - (node.usedBytes ?? 0));
     if (written > limit) throw new system.ErrnoError(noSpace);
   };
   const { stream, node } = system.filesystems.MEMFS.ops_table.file;
   const write = stream.write;
+  // Contents change in place nowhere else: until then all programs may share them.
+  const shared = new Set([...nodes.values()].map(({ contents }) => contents));
   stream.write = (target, buffer, offset, length, position, canOwn) => {
     grow(target.node, position + length);
+    const { contents } = target.node;
+    if (contents instanceof Uint8Array && shared.has(contents)) target.node.contents = contents.slice();
     return write(target, buffer, offset, length, position, canOwn);
   };
   const setAttributes = node.setattr.bind(node);
@@ -99,10 +103,9 @@ export function sealFileSystem(system: EmscriptenFileSystem): SealedFileSystem {
       written = 0;
       for (const [one, fields] of nodes) {
         putBack(one, fields);
-        // The copy is kept for the next time.
-        if (fields['contents'] instanceof Uint8Array) one.contents = fields['contents'].slice();
-        else if (fields['contents'] !== undefined)
-          one.contents = { ...(fields['contents'] as Record<string, Node>) };
+        const { contents } = one;
+        // The listing is kept for the next time.
+        if (contents !== undefined && !(contents instanceof Uint8Array)) one.contents = { ...contents };
       }
       system.streams.length = 0;
       for (const one of streams) {
@@ -128,16 +131,15 @@ export function sealFileSystem(system: EmscriptenFileSystem): SealedFileSystem {
   };
 }
 
-function remember(system: EmscriptenFileSystem, node: Node, nodes: Map<Node, Fields>, copying = true): void {
+function remember(system: EmscriptenFileSystem, node: Node, nodes: Map<Node, Fields>): void {
   if (nodes.has(node)) return;
   const { contents } = node;
   const fields: Fields = { ...node };
-  if (copying && contents instanceof Uint8Array) fields['contents'] = contents.slice();
-  else if (contents !== undefined && !(contents instanceof Uint8Array)) fields['contents'] = { ...contents };
+  if (contents !== undefined && !(contents instanceof Uint8Array)) fields['contents'] = { ...contents };
   nodes.set(node, fields);
-  if (node.mounted) remember(system, node.mounted.root, nodes, copying);
+  if (node.mounted) remember(system, node.mounted.root, nodes);
   if (!system.isDir(node.mode) || contents === undefined || contents instanceof Uint8Array) return;
-  for (const child of Object.values(contents)) remember(system, child, nodes, copying);
+  for (const child of Object.values(contents)) remember(system, child, nodes);
 }
 
 function sizeOf(system: EmscriptenFileSystem, nodes: Iterable<Node>): number {
