@@ -1,9 +1,8 @@
 /** The tasks that an evaluation was asked for, with their options and their numbers of problems. */
-import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import { AhaError } from '../../errors.ts';
 import type { EvaluateOptions } from '../../evaluate/evaluate.ts';
 import { builtInTasks } from '../../task/load.ts';
+import { taskFileHash } from '../task/task-file-hash.ts';
 import type { PromptForm } from '../../task/presentation.ts';
 import type { Task } from '../../task/task.ts';
 import { divide } from '../terminal/bar.ts';
@@ -48,7 +47,9 @@ export async function loadTasks(
       const options = ofRun ? lineage.taskOptions : own;
       const seed = lineage?.seed;
       const task = await openTask(name, { options, ...(seed === undefined ? {} : { seed }) }, context);
-      return { task, count: counts[index]!, details: { options, ...(await fileHash(name)) } };
+      const sha256 = await taskFileHash(name);
+      const details = { options, ...(sha256 === undefined ? {} : { sha256 }) };
+      return { task, count: counts[index]!, details };
     }),
   );
 }
@@ -106,20 +107,4 @@ function problemCounts({ problems, weights }: EvaluateFlags, tasks: number): num
   if (weights.length !== tasks) throw wrong('--weights does not fit', weights.length);
   const total = problems.length === 1 ? problems[0]! : problems.reduce((sum, one) => sum + one, 0);
   return divide(weights, total).map((count) => Math.max(1, count));
-}
-
-/** A task file that was changed is another task: what it said before must not be taken for what it says. */
-async function fileHash(name: string): Promise<{ readonly sha256?: string }> {
-  if (Object.hasOwn(builtInTasks, name)) return {};
-  const isFile = await stat(name).then(
-    (entry) => entry.isFile(),
-    () => false,
-  );
-  return isFile
-    ? {
-        sha256: createHash('sha256')
-          .update(await readFile(name))
-          .digest('hex'),
-      }
-    : {};
 }

@@ -6,6 +6,7 @@ import { AhaError } from '../../errors.ts';
 import { builtInTasks, fileOptions } from '../../task/load.ts';
 import type { Problem, Split } from '../../task/problem.ts';
 import type { Task } from '../../task/task.ts';
+import { taskFileHash } from '../task/task-file-hash.ts';
 import { hashOf } from '../../train/pipeline/plan.ts';
 import { storageError } from '../../util/files.ts';
 
@@ -18,13 +19,12 @@ export async function identityOfTask(
   name: string,
   options: Readonly<Record<string, unknown>>,
 ): Promise<string> {
-  const builtIn = Object.hasOwn(builtInTasks, name);
   // What is in files counts, not where they are.
   const files = new Set(fileOptions(name));
   return hashOf({
     name: task.name,
-    builtIn,
-    file: builtIn || !(await isFile(name)) ? null : await hashOfFile(name),
+    builtIn: Object.hasOwn(builtInTasks, name),
+    file: (await taskFileHash(name)) ?? null,
     options: Object.fromEntries(Object.entries(options).filter(([key]) => !files.has(key))),
     problems: problemsOf(task),
   });
@@ -54,13 +54,6 @@ function textOf(problem: Problem): string {
     // A module's own problems may hold anything; its file counts as a whole.
     return JSON.stringify([problem.prompt, problem.answer ?? null]);
   }
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
 }
 
 /** SHA-256. Throws `AhaError` data-not-a-file, and what reading throws. */

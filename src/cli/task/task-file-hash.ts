@@ -1,0 +1,20 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { builtInTasks } from '../../task/load.ts';
+
+/**
+ * SHA-256 of the file of a task of one's own; undefined for a built-in task. A task file that was changed is another
+ * task: what it said before must not be taken for what it says.
+ */
+export async function taskFileHash(name: string): Promise<string | undefined> {
+  if (Object.hasOwn(builtInTasks, name)) return undefined;
+  const isFile = await stat(name).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+  return isFile
+    ? createHash('sha256')
+        .update(await readFile(name))
+        .digest('hex')
+    : undefined;
+}
