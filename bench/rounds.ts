@@ -46,13 +46,20 @@ interface Turn extends Elapsed {
 /** Other programs may use this share of the machine before a turn counts as disturbed. */
 const toleratedShare = 0.05;
 
-/** Runs each contestant once to warm up, then in turns. */
+/** The first runs of a process compile, and make room; a training run has hundreds of steps after them. */
+const warmUp = { runs: 3, seconds: 10 };
+
+/** Runs each contestant a few times to warm up, then in turns. */
 export async function inRounds(
   contestants: readonly Contestant[],
   options: RoundOptions,
 ): Promise<Map<string, Timing>> {
   const turns = new Map<string, Turn[]>(contestants.map(({ name }) => [name, []]));
-  for (const contestant of contestants) await contestant.run();
+  for (const contestant of contestants) {
+    const start = performance.now();
+    const late = () => performance.now() - start > warmUp.seconds * 1000;
+    for (let run = 0; run < warmUp.runs && !late(); run++) await contestant.run();
+  }
   const done = (list: readonly Turn[]) => list.filter(({ quiet }) => quiet).length >= options.rounds;
   for (let turn = 0; turn < options.patience; turn++) {
     for (const contestant of contestants) {

@@ -1,6 +1,7 @@
 /**
  * aha against the usual Python stack on the same shapes and batches, in turns: `npm run bench:peers -- --help`.
- * Every peer runs in several ways (attention kernel, cache, rows at once), and counts by its fastest.
+ * Every peer runs in several ways (attention kernel, cache, rows at once): it counts by its fastest, which takes
+ * finding, and beside it as it comes, with its own defaults.
  */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -59,24 +60,34 @@ interface Match {
   readonly ours: { run(): Promise<void> };
   /** By the way in which it is done. */
   readonly theirs: Readonly<Record<string, () => Promise<Elapsed>>>;
+  /** The way of `theirs` that its defaults choose. */
+  readonly asItComes?: string;
   /** Runs around the whole match. */
   readonly open?: () => Promise<void>;
   readonly close?: () => Promise<void>;
 }
 
-interface Outcome {
-  readonly name: string;
-  readonly ours: Timing;
-  readonly theirs: Timing;
-  readonly way: string;
-  /** Their time divided by ours. */
+/** Their time divided by ours. */
+interface Ratios {
   readonly ratioOfBests: number;
   readonly ratioOfMedians: number;
+}
+
+interface Outcome extends Ratios {
+  readonly name: string;
+  readonly ours: Timing;
+  /** In their fastest way. */
+  readonly theirs: Timing;
+  readonly way: string;
+  readonly asItComes?: Ratios & { readonly theirs: Timing; readonly way: string };
   /** Of processor times: what is left to compare on a machine that others use, with one thread each. */
   readonly ratioOfProcessors: number;
   /** Share of their time that is generation. */
   readonly generation?: number;
 }
+
+/** Rows of a device at once, unless a trainer is told otherwise. */
+const defaultRows = 8;
 
 function matches(peer: Peer, shape: Shape, policy: Awaited<ReturnType<typeof openPolicy>>): Match[] {
   const ask = (command: Record<string, unknown>) => () => peer.ask({ shape, ...command });
@@ -93,6 +104,7 @@ function matches(peer: Peer, shape: Shape, policy: Awaited<ReturnType<typeof ope
           'sdpa, static cache': way('sdpa', 'static'),
           'eager, static cache': way('eager', 'static'),
         },
+        asItComes: 'sdpa, dynamic cache',
       };
     }),
     ...Object.entries(trainingBatches).map(([name, lengths]): Match => {
@@ -106,9 +118,15 @@ function matches(peer: Peer, shape: Shape, policy: Awaited<ReturnType<typeof ope
           'sdpa, quarters': way('sdpa', lengths.length / 4),
           'eager, quarters': way('eager', lengths.length / 4),
         },
+        asItComes: 'sdpa, all rows',
       };
     }),
-    { name: 'optimizer', ours: optimizerStep(policy), theirs: { fused: ask({ do: 'optimizerStep' }) } },
+    {
+      name: 'optimizer',
+      ours: optimizerStep(policy),
+      theirs: { fused: ask({ do: 'optimizerStep' }) },
+      asItComes: 'fused',
+    },
   ];
 }
 
@@ -117,14 +135,22 @@ async function grpoMatch(
   peer: Peer,
   shape: Shape,
   policy: Awaited<ReturnType<typeof openPolicy>>,
-  way: { readonly attention: string; readonly cache: string; readonly rows: number },
+  way: {
+    readonly attention: string;
+    readonly cache: string;
+    readonly rows: number;
+    readonly checkpointing: boolean;
+  },
 ) {
   const shares: number[] = [];
+  const checkpointing = way.checkpointing ? ', checkpointing' : '';
+  const name = `${way.attention}, ${way.cache} cache, ${way.rows} rows${checkpointing}`;
   const match: Match = {
     name: 'grpo step',
     ours: grpoStep(policy, shape),
+    ...(way.checkpointing ? { asItComes: name } : {}),
     theirs: {
-      [`${way.attention}, ${way.cache} cache, ${way.rows} rows`]: async () => {
+      [name]: async () => {
         const elapsed = await peer.ask({ do: 'step' });
         shares.push(elapsed.generation! / elapsed.seconds);
         return elapsed;
@@ -148,10 +174,12 @@ function sftMatch(
   policy: Awaited<ReturnType<typeof openPolicy>>,
   way: { readonly attention: string; readonly rows: number },
 ): Match {
+  const name = `Trainer, ${way.attention}, ${way.rows} rows`;
   return {
     name: 'sft step',
     ours: sftStep(policy, shape),
-    theirs: { [`Trainer, ${way.attention}, ${way.rows} rows`]: () => peer.ask({ do: 'step' }) },
+    theirs: { [name]: () => peer.ask({ do: 'step' }) },
+    ...(way.rows === defaultRows ? { asItComes: name } : {}),
     open: async () => {
       await peer.ask({ do: 'sft', shape, lengths: exampleLengths, promptShare, ...way });
     },
@@ -181,15 +209,32 @@ async function play(match: Match, peer: Peer): Promise<Outcome> {
   const [way, theirs] = [...timings]
     .filter(([name]) => name !== 'aha')
     .reduce((a, b) => (b[1].best < a[1].best ? b : a));
+  const usual = match.asItComes === undefined ? undefined : timings.get(match.asItComes)!;
   return {
     name: match.name,
     ours,
     theirs,
     way,
-    ratioOfBests: theirs.best / ours.best,
-    ratioOfMedians: theirs.median / ours.median,
-    ratioOfProcessors: theirs.processor / ours.processor,
+    ...ratios(ours, theirs),
+    ratioOfProcessors: significant(theirs.processor / ours.processor, 3),
+    ...(usual === undefined
+      ? {}
+      : { asItComes: { theirs: usual, way: match.asItComes!, ...ratios(ours, usual) } }),
   };
+}
+
+function ratios(ours: Timing, theirs: Timing): Ratios {
+  return {
+    ratioOfBests: significant(theirs.best / ours.best, 3),
+    ratioOfMedians: significant(theirs.median / ours.median, 3),
+  };
+}
+
+/** Of a peer that was opened in several ways: the fastest, with what it is as it comes. */
+function fastestOf(outcomes: readonly Outcome[]): Outcome {
+  const asItComes = outcomes.find((outcome) => outcome.asItComes !== undefined)?.asItComes;
+  const fastest = outcomes.reduce((a, b) => (b.theirs.best < a.theirs.best ? b : a));
+  return { ...fastest, ...(asItComes === undefined ? {} : { asItComes }) };
 }
 
 async function compare(peer: Peer, shape: Shape): Promise<Outcome[]> {
@@ -204,19 +249,20 @@ async function compare(peer: Peer, shape: Shape): Promise<Outcome[]> {
     for (const rows of [16, 8, 4]) {
       played.push(await play(sftMatch(peer, shape, policy, { attention: 'sdpa', rows }), peer));
     }
-    outcomes.push(played.reduce((a, b) => (b.theirs.best < a.theirs.best ? b : a)));
+    outcomes.push(fastestOf(played));
   }
   if (wanted('grpo step')) {
     const played: Outcome[] = [];
     for (const way of [
-      { attention: 'sdpa', cache: 'dynamic', rows: 64 },
-      { attention: 'eager', cache: 'dynamic', rows: 16 },
+      { attention: 'sdpa', cache: 'dynamic', rows: 64, checkpointing: false },
+      { attention: 'eager', cache: 'dynamic', rows: 16, checkpointing: false },
+      { attention: 'sdpa', cache: 'dynamic', rows: defaultRows, checkpointing: true },
     ]) {
       const { match, shares } = await grpoMatch(peer, shape, policy, way);
       const outcome = await play(match, peer);
       played.push({ ...outcome, generation: shares.reduce((a, b) => a + b) / shares.length });
     }
-    outcomes.push(played.reduce((a, b) => (b.theirs.best < a.theirs.best ? b : a)));
+    outcomes.push(fastestOf(played));
   }
   return outcomes;
 }
@@ -225,26 +271,28 @@ const head = [
   '',
   'aha best',
   'median',
-  'processor',
   'peer best',
   'median',
-  'processor',
-  'best',
+  'ratio',
   'median',
-  'processor',
-  'peer',
+  'its way',
+  'as it comes',
+  'ratio',
+  'median',
 ];
 
 function row(outcome: Outcome): string[] {
-  const { name, ours, theirs, way, ratioOfBests, ratioOfMedians, ratioOfProcessors, generation } = outcome;
-  const times = ({ quiet, best, median, processor }: Timing) => [
+  const { name, ours, theirs, way, asItComes, generation } = outcome;
+  const times = ({ quiet, best, median }: Timing) => [
     `${quiet ? '' : '~'}${duration(best)}`,
     duration(median),
-    duration(processor),
   ];
-  const ratios = [ratioOfBests, ratioOfMedians, ratioOfProcessors].map((ratio) => `${ratio.toFixed(2)}×`);
+  const numbers = ({ ratioOfBests, ratioOfMedians }: Ratios) =>
+    [ratioOfBests, ratioOfMedians].map((ratio) => `${ratio.toFixed(2)}×`);
   const peer = generation === undefined ? way : `${way}; ${percent(generation)} generation`;
-  return [name, ...times(ours), ...times(theirs), ...ratios, peer];
+  const usual =
+    asItComes === undefined ? ['', '', ''] : [duration(asItComes.theirs.best), ...numbers(asItComes)];
+  return [name, ...times(ours), ...times(theirs), ...numbers(outcome), peer, ...usual];
 }
 
 async function openPeer(): Promise<{ peer: Peer; packages: Readonly<Record<string, string>> } | undefined> {
@@ -275,12 +323,7 @@ else {
     const report: Record<string, unknown> = { machine: machine(), threads, packages };
     for (const shape of shapes.filter(({ name }) => values.shape === undefined || name === values.shape)) {
       const outcomes = await compare(peer, shape);
-      report[shape.name] = outcomes.map((outcome) => ({
-        ...outcome,
-        ratioOfBests: significant(outcome.ratioOfBests, 3),
-        ratioOfMedians: significant(outcome.ratioOfMedians, 3),
-        ratioOfProcessors: significant(outcome.ratioOfProcessors, 3),
-      }));
+      report[shape.name] = outcomes;
       if (values.json) continue;
       console.log(`\n${shape.name} parameters, ${threads} threads; ${versions.join(', ')}\n`);
       console.log(table(head, outcomes.map(row)));

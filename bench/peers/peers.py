@@ -210,7 +210,8 @@ def grpo(command: dict) -> dict:
         output_dir=os.path.join(os.environ.get("TMPDIR", "/tmp"), "aha-bench-trl"),
         use_cpu=True,
         bf16=False,
-        gradient_checkpointing=False,
+        # True unless said otherwise, which spares memory and costs time.
+        gradient_checkpointing=command["checkpointing"],
         per_device_train_batch_size=rows,
         gradient_accumulation_steps=completions // rows,
         num_generations=command["completions"],

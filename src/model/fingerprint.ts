@@ -1,8 +1,8 @@
 /** What makes a model on disk the model it is: a hash of its files, weights included. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { updateWithFile } from '../util/digest.ts';
 import { storageError } from '../util/files.ts';
 
 /** Files of a Hugging Face folder that decide what a model says. */
@@ -36,12 +36,11 @@ export async function fingerprintModel(path: string, options: FingerprintOptions
     const hash = createHash('sha256');
     for (const { name, file, size } of files) {
       hash.update(JSON.stringify([name, size]));
-      for await (const chunk of createReadStream(file, { highWaterMark: 4 << 20 }) as AsyncIterable<Buffer>) {
+      await updateWithFile(hash, file, (bytes) => {
         signal?.throwIfAborted();
-        hash.update(chunk);
-        done += chunk.length;
+        done += bytes;
         onProgress?.(done, total);
-      }
+      });
     }
     return hash.digest('hex');
   } catch (error) {

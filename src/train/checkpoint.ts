@@ -5,12 +5,12 @@
  *
  * Knows nothing about what is saved.
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { z } from 'zod';
 import { AhaError, describeError } from '../errors.ts';
+import { digestFile } from '../util/digest.ts';
 import { storageError, syncFolder } from '../util/files.ts';
 import { parseWithSchema } from '../util/schema.ts';
 
@@ -71,7 +71,7 @@ export class CheckpointStore {
       const files: Record<string, { bytes: number; sha256: string }> = {};
       for (const path of await filesOf(draft)) {
         await syncFile(path);
-        files[relative(draft, path).split(sep).join('/')] = await digestOf(path);
+        files[relative(draft, path).split(sep).join('/')] = await digestFile(path);
       }
       for (const folder of await foldersOf(draft)) await syncFolder(folder);
       const manifest: Manifest = { format: 'aha-checkpoint', version: 1, name, position, best, files };
@@ -217,7 +217,7 @@ async function verifyFiles(folder: string, manifest: Manifest): Promise<void> {
   for (const [name, expected] of Object.entries(manifest.files)) {
     let found: { bytes: number; sha256: string };
     try {
-      found = await digestOf(join(folder, name));
+      found = await digestFile(join(folder, name));
     } catch (error) {
       throw corrupt(name, describeError(error), `${expected.bytes} bytes`);
     }
@@ -227,16 +227,6 @@ async function verifyFiles(folder: string, manifest: Manifest): Promise<void> {
       throw corrupt(name, `SHA-256 ${found.sha256.slice(0, 16)}…`, `${expected.sha256.slice(0, 16)}…`);
     }
   }
-}
-
-async function digestOf(path: string): Promise<{ bytes: number; sha256: string }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 4 * 2 ** 20 })) {
-    hash.update(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
-  }
-  return { bytes, sha256: hash.digest('hex') };
 }
 
 async function syncFile(path: string): Promise<void> {

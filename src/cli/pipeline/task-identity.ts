@@ -1,6 +1,5 @@
 /** What tells a task from another as the input of a stage: its problems, its options, and the file of a task of one's own. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { AhaError } from '../../errors.ts';
 import { builtInTasks, fileOptions } from '../../task/load.ts';
@@ -8,6 +7,7 @@ import type { Problem, Split } from '../../task/problem.ts';
 import type { Task } from '../../task/task.ts';
 import { taskFileHash } from '../task/task-file-hash.ts';
 import { hashOf } from '../../train/pipeline/plan.ts';
+import { digestFile } from '../../util/digest.ts';
 import { storageError } from '../../util/files.ts';
 
 /** Problems of each level and split that tell a task from another, where they are generated without end. */
@@ -67,9 +67,7 @@ export async function hashOfFile(path: string): Promise<string> {
         expected: 'a .jsonl or .parquet file',
       });
     }
-    const hash = createHash('sha256');
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-    return hash.digest('hex');
+    return (await digestFile(path)).sha256;
   } catch (error) {
     throw storageError(`Could not read ${path}`, error);
   }

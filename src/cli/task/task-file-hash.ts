@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { builtInTasks } from '../../task/load.ts';
+import { digestFile } from '../../util/digest.ts';
 
 /**
  * SHA-256 of the file of a task of one's own; undefined for a built-in task. A task file that was changed is another
@@ -12,9 +12,5 @@ export async function taskFileHash(name: string): Promise<string | undefined> {
     (entry) => entry.isFile(),
     () => false,
   );
-  return isFile
-    ? createHash('sha256')
-        .update(await readFile(name))
-        .digest('hex')
-    : undefined;
+  return isFile ? (await digestFile(name)).sha256 : undefined;
 }
