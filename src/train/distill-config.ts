@@ -40,6 +40,12 @@ export const onPolicySchema = z.strictObject({
   completionsPerPrompt: atLeastOne().default(4).describe('Completions that the student samples per prompt.'),
   maxCompletionTokens: atLeastOne().default(256).describe('A completion longer than this is cut off.'),
   temperature: z.number().positive().default(1).describe('Divides the logits, in sampling and scoring.'),
+  baseline: z
+    .enum(['mean', 'none'])
+    .default('mean')
+    .describe(
+      'What is subtracted from the advantages: their mean over the step, which steadies learning, or nothing.',
+    ),
   discount: z
     .number()
     .min(0)

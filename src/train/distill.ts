@@ -196,16 +196,17 @@ export async function distillOnPolicy(options: OnPolicyDistillOptions): Promise<
       );
       const count = samples.reduce((total, { length }) => total + length, 0);
       const scored = await teacher.forward(samples, { temperature });
-      let gaps = 0;
-      const batch = samples.map(({ tokens, weights, oldLogprobs, length }, n): TokenSequence => {
+      const gaps = samples.map(({ tokens, oldLogprobs, length }, n) => {
         const start = tokens.length - length;
-        const own = Array.from(
-          { length },
-          (_, t) => scored.logprobs[n]![start + t]! - oldLogprobs[start + t]!,
-        );
-        gaps += own.reduce((a, b) => a + b, 0);
+        return Array.from({ length }, (_, t) => scored.logprobs[n]![start + t]! - oldLogprobs[start + t]!);
+      });
+      const judged = withoutBaseline(
+        gaps.map((own) => discountedGaps(own, onPolicy)),
+        onPolicy.baseline,
+      );
+      const batch = samples.map(({ tokens, weights, oldLogprobs, length }, n): TokenSequence => {
         const advantages = new Float32Array(tokens.length);
-        advantages.set(discountedGaps(own, onPolicy), start);
+        advantages.set(judged[n]!, tokens.length - length);
         return {
           tokens,
           weights: weights.map((flag) => flag / count),
@@ -216,11 +217,28 @@ export async function distillOnPolicy(options: OnPolicyDistillOptions): Promise<
       // The mean gap is an unbiased estimate of the reverse KL divergence per token, with its sign turned.
       return {
         ...outcomeOf(result, count),
-        measures: { reverseKl: -gaps / count, length: count / batch.length },
+        measures: { reverseKl: -sumOf(gaps) / count, length: count / batch.length },
       };
     },
     evaluate: async () => learnEvaluation({ ...options, config, heldOut: options.heldOut ?? [] }),
   });
+}
+
+/** A constant over the step leaves the expected gradient as it is, and takes most of its variance. */
+function withoutBaseline(
+  advantages: readonly Float64Array[],
+  baseline: 'mean' | 'none',
+): readonly Float64Array[] {
+  if (baseline === 'none') return advantages;
+  const count = advantages.reduce((total, { length }) => total + length, 0);
+  const mean = sumOf(advantages) / count;
+  return advantages.map((own) => own.map((value) => value - mean));
+}
+
+function sumOf(rows: readonly (readonly number[] | Float64Array)[]): number {
+  let sum = 0;
+  for (const row of rows) for (const value of row) sum += value;
+  return sum;
 }
 
 /** Steps whose prompts a resumed run compares: enough to tell data apart, whatever the number of steps. */

@@ -61,6 +61,9 @@ describe('parseWithSchema', () => {
     expect(errorOf({ grpo: { groupSize: 2.5, clip: [] } }).message).toContain('expected int');
     expect(errorOf({ grpo: { groupSize: 2, clip: [1, 2, 3] } }).message).toContain('at most 2 elements');
     expect(errorOf({ grpo: { groupSize: 2, clip: [1, 'x'] } }).message).toContain('at grpo.clip[1]: found x');
+    expect(errorOf({ grpo: { groupSize: 2, clip: 0.2 } }).message).toContain(
+      'at grpo.clip: found 0.2, expected array. Did you mean the list [0.2]?',
+    );
     expect(errorOf({ grpo: { clip: [] } }).message).toContain('a value is missing at grpo.groupSize');
   });
 

@@ -135,7 +135,17 @@ function describeIssue(root: z.ZodType, value: unknown, issue: z.core.$ZodIssue)
         return [{ path, problem: 'a value is missing', expected: issue.expected }];
       }
       const shown = typeof found === 'number' ? String(found) : found;
-      return [{ path, problem: 'this value cannot be used', found: shown, expected: issue.expected }];
+      const bare = typeof found === 'number' || typeof found === 'string' || typeof found === 'boolean';
+      const list = `Did you mean the list ${JSON.stringify([found]).slice(0, 100)}?`;
+      return [
+        {
+          path,
+          problem: 'this value cannot be used',
+          found: shown,
+          expected: issue.expected,
+          ...(issue.expected === 'array' && bare ? { fix: list } : {}),
+        },
+      ];
     }
     case 'too_small':
       return [{ path, problem: 'this value is too small', found, expected: sizeOf(issue, 'at least') }];

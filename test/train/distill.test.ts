@@ -179,7 +179,8 @@ describe('distillOnPolicy', () => {
       return row[to]! - Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0));
     };
     const own = table(1);
-    await onPolicy({ policy: own, teacher: table(2), config: { steps: 1 } });
+    const settings = { completionsPerPrompt: 4, maxCompletionTokens: 8, baseline: 'none' as const };
+    await onPolicy({ policy: own, teacher: table(2), config: { steps: 1, onPolicy: settings } });
     const [batch] = own.batches;
     expect(batch).toHaveLength(32);
     const count = batch!.reduce((sum, { weights }) => sum + weights.filter((w) => w > 0).length, 0);
@@ -194,6 +195,26 @@ describe('distillOnPolicy', () => {
         expect(inputs!['oldLogprobs']![t]).toBeCloseTo(before!, 5);
       }
     }
+  });
+
+  it('subtracts the mean of the gaps over the step, unless told not to', async () => {
+    const advantages = async (baseline: 'mean' | 'none') => {
+      const own = new TabularPolicy({ vocabulary: teacher.description.vocabularySize, seed: 1 });
+      const settings = { completionsPerPrompt: 4, maxCompletionTokens: 8, baseline };
+      await onPolicy({
+        policy: own,
+        folder: join(folder, baseline),
+        config: { steps: 1, onPolicy: settings },
+      });
+      return own.batches[0]!.flatMap(({ weights, inputs }) =>
+        [...inputs!['advantages']!].filter((_, t) => weights[t]! > 0),
+      );
+    };
+    const [plain, centred] = [await advantages('none'), await advantages('mean')];
+    const mean = plain.reduce((a, b) => a + b) / plain.length;
+    expect(Math.abs(mean)).toBeGreaterThan(0.01);
+    expect(centred).toHaveLength(plain.length);
+    for (const [t, value] of centred.entries()) expect(value).toBeCloseTo(plain[t]! - mean, 5);
   });
 
   it('refuses to go on with other prompts', async () => {
