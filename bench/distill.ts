@@ -7,7 +7,7 @@
  *   text       the teacher's right answers (rejection sampling), as examples,
  *   logit      the same answers, by the teacher's probabilities, computed anew in each epoch,
  *   logit top  the same, by its 8 most likely tokens of each position, computed once and kept,
- *   on-policy  from its own answers, as the teacher judges them,
+ *   on-policy  from its own answers, as the teacher judges them, at the lower learning rate that drawn gradients need,
  *
  * each until the same number of floating-point operations is spent: 2 per parameter and token that is read or drawn,
  * 6 per parameter and token that is learned from (Kaplan et al. 2020), of both models. What the answers cost the
@@ -42,6 +42,7 @@ const { values } = parseArgs({
   options: {
     budget: { type: 'string', default: '2' },
     teacher: { type: 'string', default: '500' },
+    guesses: { type: 'string', default: '1' },
     plot: { type: 'string', default: 'docs/images/distillation.svg' },
     help: { type: 'boolean', default: false },
   },
@@ -51,6 +52,7 @@ const help = `Usage: npm run bench:distill -- [options]
 
   --budget N     10^12 floating-point operations for each method (default 2)
   --teacher N    steps of 64 examples that the teacher is pre-trained for (default 500)
+  --guesses N    guesses that the student has seen for each solution (default 1)
   --plot FILE    where the plot goes (default docs/images/distillation.svg)
   --help`;
 
@@ -144,13 +146,15 @@ async function begin(model: Learner, name: string, steps: number, mixture: Recor
   console.error(`${name}: ${Math.round((performance.now() - start) / 1000)} s of pre-training`);
 }
 
+const optimizer = { learningRate: 1e-3, schedule: 'constant', warmupSteps: 5, beta2: 0.95 } as const;
+
 /** `every`: steps between evaluations, so that a line has some twenty points. */
 const configOf = (every: number): SftConfigInput => ({
   seed,
   epochs: 1e6,
   examplesPerStep,
   heldOutShare: 0,
-  optimizer: { learningRate: 1e-3, schedule: 'constant', warmupSteps: 5, beta2: 0.95 },
+  optimizer,
   evaluation: { every, problems: heldOutProblems, maxCompletionTokens: maxTokens },
   checkpoints: { every: 0 },
 });
@@ -210,7 +214,10 @@ await using teacher = await newModel({ hiddenSize: 128, layers: 3, heads: 4 });
 const studentSize = { hiddenSize: 64, layers: 2, heads: 2 };
 await using student = await newModel(studentSize);
 await begin(teacher, 'teacher', Number(values.teacher), { steps: 1 });
-await begin(student, 'student', 300, { direct: 1, steps: 1 });
+await begin(student, 'student', 300, {
+  direct: Number(values.guesses),
+  steps: 1,
+});
 const studentStart = join(folder, 'start');
 mkdirSync(studentStart);
 await student.policy.save(studentStart);
@@ -264,6 +271,7 @@ const traces = [
       stopTokens: teacher.codec.stopTokens,
       config: {
         ...configOf(20),
+        optimizer: { ...optimizer, learningRate: 3e-4 },
         steps: 1e6,
         examplesPerStep: examplesPerStep / 4,
         onPolicy: { completionsPerPrompt: 4, maxCompletionTokens: maxTokens },
