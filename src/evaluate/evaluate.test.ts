@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lettersCodec, lettersPolicy, lettersTask } from '../../test/support/letters.ts';
 import { defineTask } from '../task/task.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
 import { evaluate, type EvaluateOptions } from './evaluate.ts';
 import { evaluationFiles, readEvaluation } from './evaluation-folder.ts';
 import { policyResponder } from './policy-responder.ts';
@@ -103,6 +104,21 @@ describe('evaluate', () => {
       const { report } = await readEvaluation(own);
       expect(report.measures).toEqual(resumed.report!.measures);
     }
+  });
+
+  it('counts the time of all processes that worked on it', async () => {
+    /** Half a second passes at every look. */
+    const clock = (): Clock => {
+      let now = 0;
+      return { ...systemClock, monotonic: () => (now += 500) };
+    };
+    const controller = new AbortController();
+    const { responder } = counted(7, () => controller.abort());
+    await evaluate({ ...basics, responder, folder, clock: clock(), signal: controller.signal });
+    const resumed = await evaluate({ ...basics, responder: counted().responder, folder, clock: clock() });
+    // 7 responses in 3.5 s, of which 3 were noted; then 13, and the report.
+    expect(resumed.report!.seconds).toBe(3 + 7);
+    await expect(readFile(evaluationFiles(folder).seconds)).rejects.toThrow('ENOENT');
   });
 
   it('asks nothing again once it is finished, and only what is damaged', async () => {

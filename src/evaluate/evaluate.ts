@@ -7,6 +7,7 @@
  */
 import { AhaError } from '../errors.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
+import { Queue } from '../util/queue.ts';
 import { type StreamKey, streamKey } from '../util/random.ts';
 import type { Verdict } from '../verify/verdict.ts';
 import { checkContamination, type TrainingTexts } from './contamination.ts';
@@ -88,6 +89,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationOutc
       recordKey({ task: problem.task.name, problem: problem.identity, sample }),
     ),
   );
+  const elapsed = () => (folder?.earlierSeconds ?? 0) + (clock.monotonic() - start) / 1000;
   const records = new Map<string, ResponseRecord>();
   for (const key of wanted) {
     const known = folder?.known.get(key);
@@ -101,7 +103,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationOutc
     isKnown: (key) => records.has(key),
     keep: (record) => {
       records.set(recordKey(record), record);
-      folder?.append(record);
+      folder?.append(record, elapsed());
       progress();
     },
   });
@@ -118,7 +120,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationOutc
     model: responder.name,
     skipped,
     contamination,
-    seconds: (clock.monotonic() - start) / 1000,
+    seconds: elapsed(),
   });
   await folder?.finish(ordered, report, {
     markdown: reportMarkdown(report, ordered),
@@ -178,7 +180,7 @@ async function answer(
     ];
   });
   if (jobs.length === 0) return false;
-  const verifiers = new Limit(verifiersAtOnce);
+  const verifiers = new Queue(verifiersAtOnce);
   const judging: Promise<void>[] = [];
   const onResponse = (job: number, sample: number, response: DrawnResponse) => {
     const { posed } = jobs[job]!;
@@ -275,26 +277,4 @@ function nothingFits(skipped: readonly { readonly reason: string }[]): AhaError 
     expected: 'prompts shorter than the context of the model',
     fix: 'Use another form (--prompt), easier problems (--level), or a model with a longer context.',
   });
-}
-
-/** At most so many at a time, in the order of their coming. */
-class Limit {
-  readonly #waiting: (() => void)[] = [];
-  #free: number;
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async run(work: () => Promise<void>): Promise<void> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
-    }
-  }
 }

@@ -4,10 +4,11 @@
  *
  *     evaluation.json    what was asked (`EvaluationIdentity`)
  *     responses.jsonl    a `ResponseRecord` a line; in the order of the problems once all are there
+ *     seconds.json       what it has taken so far, gone once the report is there
  *     report.json        the numbers; written last
  *     report.md, report.html    the same for people
  */
-import { mkdir, open, readFile, truncate, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, truncate, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { AhaError, describeError } from '../errors.ts';
@@ -20,6 +21,7 @@ export function evaluationFiles(folder: string) {
   return {
     identity: join(folder, 'evaluation.json'),
     responses: join(folder, 'responses.jsonl'),
+    seconds: join(folder, 'seconds.json'),
     report: join(folder, 'report.json'),
     markdown: join(folder, 'report.md'),
     html: join(folder, 'report.html'),
@@ -32,18 +34,24 @@ export class EvaluationFolder implements AsyncDisposable {
   readonly known: ReadonlyMap<string, ResponseRecord>;
   /** Lines that could not be read; what they held is done again. */
   readonly damagedLines: number;
+  /** Seconds that earlier processes worked on it. */
+  readonly earlierSeconds: number;
   readonly #file: FileHandle;
+  #notedSeconds: number;
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(
     folder: string,
     known: ReadonlyMap<string, ResponseRecord>,
     damaged: number,
+    earlierSeconds: number,
     file: FileHandle,
   ) {
     this.folder = folder;
     this.known = known;
     this.damagedLines = damaged;
+    this.earlierSeconds = earlierSeconds;
+    this.#notedSeconds = earlierSeconds;
     this.#file = file;
   }
 
@@ -77,15 +85,22 @@ export class EvaluationFolder implements AsyncDisposable {
       // A line that a crash has cut off would swallow the next one.
       if (goodBytes !== undefined) await truncate(files.responses, goodBytes);
       const file = await open(files.responses, 'a');
-      return new EvaluationFolder(folder, new Map(records.map((r) => [recordKey(r), r])), damaged, file);
+      const seconds = await readSeconds(files.seconds);
+      const known = new Map(records.map((r) => [recordKey(r), r]));
+      return new EvaluationFolder(folder, known, damaged, seconds, file);
     } catch (error) {
       throw storageError(`Could not write ${files.responses}`, error);
     }
   }
 
-  /** Keeps a response. Errors reach the caller of `written`. */
-  append(record: ResponseRecord): void {
+  /** Keeps a response, and about once a second how long it all has taken. Errors reach the caller of `written`. */
+  append(record: ResponseRecord, seconds: number): void {
+    const { seconds: path } = evaluationFiles(this.folder);
     this.#writing = this.#writing.then(async () => this.#file.appendFile(`${JSON.stringify(record)}\n`));
+    if (seconds - this.#notedSeconds >= 1) {
+      this.#notedSeconds = seconds;
+      this.#writing = this.#writing.then(async () => writeFileAtomic(path, `${seconds}\n`));
+    }
     this.#writing.catch(() => undefined);
   }
 
@@ -110,12 +125,19 @@ export class EvaluationFolder implements AsyncDisposable {
     await writeFileAtomic(files.markdown, texts.markdown);
     await writeFileAtomic(files.html, texts.html);
     await writeFileAtomic(files.report, `${JSON.stringify(report, null, 2)}\n`);
+    await rm(files.seconds, { force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing.catch(() => undefined);
     await this.#file.close();
   }
+}
+
+/** 0 if nobody has worked on it, or the file is damaged: less is lost than by refusing. */
+async function readSeconds(path: string): Promise<number> {
+  const value = Number(await readFile(path, 'utf8').catch(() => '0'));
+  return Number.isFinite(value) && value > 0 ? value : 0;
 }
 
 /** A finished evaluation. Throws `AhaError` (storage) for a folder that holds none. */
