@@ -214,10 +214,8 @@ await using teacher = await newModel({ hiddenSize: 128, layers: 3, heads: 4 });
 const studentSize = { hiddenSize: 64, layers: 2, heads: 2 };
 await using student = await newModel(studentSize);
 await begin(teacher, 'teacher', Number(values.teacher), { steps: 1 });
-await begin(student, 'student', 300, {
-  direct: Number(values.guesses),
-  steps: 1,
-});
+const guesses = Number(values.guesses);
+await begin(student, 'student', 300, { ...(guesses > 0 ? { direct: guesses } : {}), steps: 1 });
 const studentStart = join(folder, 'start');
 mkdirSync(studentStart);
 await student.policy.save(studentStart);

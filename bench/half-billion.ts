@@ -1,7 +1,7 @@
 /**
  * What a step of `recipes/r1-half-billion.yaml` takes on this machine: `npm run bench:half-billion -- --help`. The
- * model has the shape of Qwen2.5-0.5B and weights of no meaning, for which nothing is fetched; its adapters are trained. A
- * part of a step is run, sampling and learning are timed apart, and a whole step is that many times longer.
+ * model has the shape of Qwen2.5-0.5B and weights of no meaning, for which nothing is fetched; its adapters are
+ * trained. A part of a step is run, sampling and learning are timed apart, and a whole step is that many times longer.
  */
 import { parseArgs } from 'node:util';
 import { createLocalPolicy } from '../src/engine/local-policy.ts';
