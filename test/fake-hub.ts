@@ -27,7 +27,8 @@ export type Misbehaviour = (
 ) => boolean;
 
 export class FakeHub {
-  readonly commit = 'c'.repeat(40);
+  /** Of what `files` holds; `revisions` say what points to it. */
+  commit = 'c'.repeat(40);
   readonly repository = 'org/model';
   /** Whether the repository is a model or a data set. */
   kind: 'model' | 'dataset' = 'model';

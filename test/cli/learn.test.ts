@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FakeEndpoint } from '../fake-endpoint.ts';
+import { FakeHub } from '../fake-hub.ts';
 import { aha, ahaFailure, ahaJson, tinyRecipe } from './aha.ts';
 
 // Each test starts several processes, and a machine may be busy.
@@ -100,6 +101,59 @@ describe('aha train sft', () => {
     await appendFile(join(cwd, 'own.jsonl'), '\n{"prompt": "1+2=", "completion": "3"}');
     const other = await ahaFailure(['train', 'sft', '--resume', 'sft-own', '--steps', '2'], { cwd });
     expect(other).toMatchObject({ code: 'run-differs' });
+  });
+});
+
+describe('data on the Hub', () => {
+  let hub: FakeHub;
+  let env: Record<string, string>;
+  beforeAll(async () => {
+    hub = await FakeHub.start();
+    hub.kind = 'dataset';
+    const contents = await readFile(join(cwd, 'examples.jsonl'));
+    hub.files.set('data/train.jsonl', { contents, large: true });
+    env = { HF_ENDPOINT: hub.endpoint, AHA_CACHE: join(cwd, 'cache'), HF_HUB_OFFLINE: '' };
+  });
+  afterAll(async () => hub.stop());
+
+  it('is downloaded once, and teaches what the same file teaches', async () => {
+    const args = ['train', 'sft', 'student', '--config', 'learn.yaml', '--steps', '2'];
+    await ahaJson([...args, '--output', 'sft-file'], { cwd });
+    const hubArgs = [...args, '--data', 'hf:org/model', '--output'];
+    const result = await ahaJson<LearnResult>([...hubArgs, 'sft-hub'], { cwd, env });
+    expect(result).toMatchObject({ reason: 'completed', badRows: 1 });
+    expect((await weights('sft-hub')).equals(await weights('sft-file'))).toBe(true);
+    await ahaJson([...hubArgs, 'sft-cached'], { cwd, env: { ...env, HF_HUB_OFFLINE: '1' } });
+    expect((await weights('sft-cached')).equals(await weights('sft-file'))).toBe(true);
+    expect(hub.downloads()).toEqual(['data/train.jsonl']);
+  });
+
+  it('is the data of a stage, which runs again when it has changed', async () => {
+    const recipe = `
+name: hub
+${task}prompt: raw
+measure: { problems: 4, maxTokens: 16 }
+stages:
+  taught:
+    kind: sft
+    model: ./student
+    data: ['hf:org/model']
+    settings: { epochs: 1, examplesPerStep: 32, maxBadShare: 0.05, evaluation: { problems: 0 } }
+`;
+    // Steps and engine are matters of a run, not of a recipe of stages.
+    await writeFile(join(cwd, 'hub.yaml'), recipe.replace(/^(engine|evaluation): .*\n/gm, ''));
+    const args = ['train', 'r1', 'hub.yaml', '--threads', '1', '--output', 'hub'];
+    const first = await aha(args, { cwd, env });
+    expect(first.stderr + first.stdout).toContain('Stage taught (sft): done');
+    const second = await aha(args, { cwd, env });
+    expect(second.stderr + second.stdout).toContain('Stage taught (sft): there already');
+    const more = '\n{"prompt": "4+1=", "completion": "5"}\n';
+    const contents = Buffer.concat([await readFile(join(cwd, 'examples.jsonl')), Buffer.from(more)]);
+    hub.files.set('data/train.jsonl', { contents, large: true });
+    hub.commit = 'd'.repeat(40);
+    hub.revisions.set('main', hub.commit);
+    const third = await aha(args, { cwd, env });
+    expect(third.stderr + third.stdout).toContain('Stage taught (sft): done');
   });
 });
 
