@@ -64,6 +64,7 @@ describe('parseWithSchema', () => {
     expect(errorOf({ grpo: { groupSize: 2, clip: 0.2 } }).message).toContain(
       'at grpo.clip: found 0.2, expected array. Did you mean the list [0.2]?',
     );
+    expect(errorOf({ grpo: { groupSize: 2, clip: 7n } }).fix).toBeUndefined();
     expect(errorOf({ grpo: { clip: [] } }).message).toContain('a value is missing at grpo.groupSize');
   });
 

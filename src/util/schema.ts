@@ -135,17 +135,8 @@ function describeIssue(root: z.ZodType, value: unknown, issue: z.core.$ZodIssue)
         return [{ path, problem: 'a value is missing', expected: issue.expected }];
       }
       const shown = typeof found === 'number' ? String(found) : found;
-      const bare = typeof found === 'number' || typeof found === 'string' || typeof found === 'boolean';
-      const list = `Did you mean the list ${JSON.stringify([found]).slice(0, 100)}?`;
-      return [
-        {
-          path,
-          problem: 'this value cannot be used',
-          found: shown,
-          expected: issue.expected,
-          ...(issue.expected === 'array' && bare ? { fix: list } : {}),
-        },
-      ];
+      const fix = issue.expected === 'array' ? listHint(found) : {};
+      return [{ path, problem: 'this value cannot be used', found: shown, expected: issue.expected, ...fix }];
     }
     case 'too_small':
       return [{ path, problem: 'this value is too small', found, expected: sizeOf(issue, 'at least') }];
@@ -161,6 +152,12 @@ function describeIssue(root: z.ZodType, value: unknown, issue: z.core.$ZodIssue)
     case 'custom':
       return [{ path, problem: 'this value cannot be used', found, expected: issue.message }];
   }
+}
+
+/** For a value that stands where a list of such values should. */
+function listHint(found: unknown): { fix?: string } {
+  if (typeof found !== 'number' && typeof found !== 'string' && typeof found !== 'boolean') return {};
+  return { fix: `Did you mean the list ${JSON.stringify([found]).slice(0, 100)}?` };
 }
 
 function sizeOf(
