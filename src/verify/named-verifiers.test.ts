@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseWithSchema } from '../util/schema.ts';
-import { namedVerifiers, type VerifierRow } from './named-verifiers.ts';
+import { findVerifier, type VerifierRow } from './named-verifiers.ts';
 import { judge, type Verdict } from './verdict.ts';
 
 /** As `aha verify` does it: options and row through their schemas, then the verifier. */
@@ -9,7 +9,7 @@ async function verdictOf(
   row: Readonly<Record<string, unknown>> & { readonly response: string },
   options: Readonly<Record<string, unknown>> = {},
 ): Promise<Verdict> {
-  const named = namedVerifiers.find((one) => one.name === name)!;
+  const named = findVerifier(name)!;
   const parsed = parseWithSchema(named.options, options, { what: 'The options', boundary: 'configuration' });
   const fields = parseWithSchema(named.row(parsed), row, { what: 'The row', boundary: 'data' });
   const verify = named.create(parsed);
@@ -34,6 +34,7 @@ describe('namedVerifiers', () => {
     ['number', { reference: '42', response: '42 or 43' }, {}, 0],
     ['math', { reference: '1/2', response: '\\boxed{0.5}' }, {}, 1],
     ['math', { reference: '1/3', response: '0.333' }, {}, 0],
+    ['math.equals', { reference: '1/2', response: '0.5' }, {}, 1],
     ['math', { reference: '0.333', response: '1/3' }, { decimals: 'rounded' }, 1],
     ['format', { response: '<think>a</think><answer>b</answer>' }, {}, 1],
     ['format', { response: '<think>a</think> b' }, {}, 0],

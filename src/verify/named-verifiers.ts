@@ -26,6 +26,8 @@ export type VerifierRow = Readonly<Record<string, unknown>> & {
 
 export interface NamedVerifier {
   readonly name: string;
+  /** What the function is called in a task; the verifier goes by this, too. */
+  readonly call?: string;
   /** One sentence. */
   readonly description: string;
   /** Of a row, beside `response`; options may stand in for a column. */
@@ -48,6 +50,7 @@ const referenceOf = (row: VerifierRow) => String(row['reference']);
 function programs(language: 'typescript' | 'javascript' | 'python', description: string): NamedVerifier {
   return {
     name: language,
+    call: `code.${language}`,
     description,
     row: () => withTests,
     options: scoringSchema.partial().extend({ extract: z.enum(['auto', 'whole']).optional() }),
@@ -76,6 +79,7 @@ export const namedVerifiers: readonly NamedVerifier[] = [
   },
   {
     name: 'math',
+    call: 'math.equals',
     description: 'The final answer of the response is mathematically equal to the reference.',
     row: () => withReference,
     options: mathOptionsSchema.partial(),
@@ -152,3 +156,8 @@ export const namedVerifiers: readonly NamedVerifier[] = [
   programs('javascript', 'The JavaScript program passes its tests.'),
   programs('python', 'The Python program passes its tests.'),
 ];
+
+/** The verifier that goes by this name, or undefined. */
+export function findVerifier(name: string): NamedVerifier | undefined {
+  return namedVerifiers.find((one) => one.name === name || one.call === name);
+}

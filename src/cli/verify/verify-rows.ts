@@ -7,7 +7,7 @@ import { builtInTasks } from '../../task/load.ts';
 import type { Problem } from '../../task/problem.ts';
 import { readLines } from '../../util/lines.ts';
 import { nearestWord, parseWithSchema } from '../../util/schema.ts';
-import { namedVerifiers, type VerifierRow } from '../../verify/named-verifiers.ts';
+import { findVerifier, namedVerifiers, type VerifierRow } from '../../verify/named-verifiers.ts';
 import { judge, type Verdict } from '../../verify/verdict.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import type { VerifyFlags } from '../commands/verify.ts';
@@ -109,7 +109,7 @@ async function open(
   context: CommandContext,
 ): Promise<Judge> {
   const known = [...namedVerifiers.map((one) => one.name), ...Object.keys(builtInTasks)];
-  const named = namedVerifiers.find((one) => one.name === name);
+  const named = name === undefined ? undefined : findVerifier(name);
   if (named !== undefined) {
     const parsed = parseWithSchema(named.options, options, {
       what: `The options of verifier ${named.name}`,
