@@ -119,6 +119,8 @@ describe('evaluate', () => {
     // 7 responses in 3.5 s, of which 3 were noted; then 13, and the report.
     expect(resumed.report!.seconds).toBe(3 + 7);
     await expect(readFile(evaluationFiles(folder).seconds)).rejects.toThrow('ENOENT');
+    const again = await evaluate({ ...basics, responder: counted().responder, folder, clock: clock() });
+    expect(again.report!.seconds).toBe(10 + 0.5);
   });
 
   it('asks nothing again once it is finished, and only what is damaged', async () => {

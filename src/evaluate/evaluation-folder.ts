@@ -85,7 +85,7 @@ export class EvaluationFolder implements AsyncDisposable {
       // A line that a crash has cut off would swallow the next one.
       if (goodBytes !== undefined) await truncate(files.responses, goodBytes);
       const file = await open(files.responses, 'a');
-      const seconds = await readSeconds(files.seconds);
+      const seconds = await readSeconds(files);
       const known = new Map(records.map((r) => [recordKey(r), r]));
       return new EvaluationFolder(folder, known, damaged, seconds, file);
     } catch (error) {
@@ -134,10 +134,11 @@ export class EvaluationFolder implements AsyncDisposable {
   }
 }
 
-/** 0 if nobody has worked on it, or the file is damaged: less is lost than by refusing. */
-async function readSeconds(path: string): Promise<number> {
-  const value = Number(await readFile(path, 'utf8').catch(() => '0'));
-  return Number.isFinite(value) && value > 0 ? value : 0;
+/** Noted on the way, or by the report if it is finished. What is damaged counts as nothing: less is lost than by refusing. */
+async function readSeconds(files: ReturnType<typeof evaluationFiles>): Promise<number> {
+  const noted = await readFile(files.seconds, 'utf8').catch(() => undefined);
+  const report = (await readJson(files.report).catch(() => undefined)) as { seconds?: unknown } | undefined;
+  return Math.max(0, ...[noted, report?.seconds].map(Number).filter(Number.isFinite));
 }
 
 /** A finished evaluation. Throws `AhaError` (storage) for a folder that holds none. */

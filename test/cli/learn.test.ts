@@ -131,7 +131,9 @@ describe('data on the Hub', () => {
   it('is the data of a stage, which runs again when it has changed', async () => {
     const recipe = `
 name: hub
-${task}prompt: raw
+task: arithmetic
+taskOptions: { levels: [2], limit: 5 }
+prompt: raw
 measure: { problems: 4, maxTokens: 16 }
 stages:
   taught:
@@ -140,8 +142,7 @@ stages:
     data: ['hf:org/model']
     settings: { epochs: 1, examplesPerStep: 32, maxBadShare: 0.05, evaluation: { problems: 0 } }
 `;
-    // Steps and engine are matters of a run, not of a recipe of stages.
-    await writeFile(join(cwd, 'hub.yaml'), recipe.replace(/^(engine|evaluation): .*\n/gm, ''));
+    await writeFile(join(cwd, 'hub.yaml'), recipe);
     const args = ['train', 'r1', 'hub.yaml', '--threads', '1', '--output', 'hub'];
     const first = await aha(args, { cwd, env });
     expect(first.stderr + first.stdout).toContain('Stage taught (sft): done');
