@@ -144,7 +144,7 @@ export function grpoStep(policy: LocalPolicy, shape: Shape): Workload {
         ),
         maxTokens: newTokens,
       }));
-      const sampled = (await policy.sample(requests)).flat();
+      const sampled = (await policy.sample(requests, { remember: `step ${step}` })).flat();
       const rewards = sampled.map(() => [random.next()]);
       const { advantages } = computeAdvantages(rewards, completions, { scale: 'group' });
       const weights = tokenWeights('grpo', {
@@ -164,6 +164,7 @@ export function grpoStep(policy: LocalPolicy, shape: Shape): Workload {
           tokens: whole,
           weights: fill(weights[index]!),
           inputs: { oldLogprobs, advantages: fill(advantages[index]!) },
+          drawnFrom: start,
         };
       });
       const result = await policy.forwardBackward(batch, loss);

@@ -13,6 +13,7 @@ import { ropeTables } from '../model/rope.ts';
 import { openSafetensors, writeSafetensors } from '../model/safetensors.ts';
 import type { DeviceBuffer, Runtime } from '../runtime/runtime.ts';
 import { storageError, writeFileAtomic } from '../util/files.ts';
+import { ActivationStore } from './activation-store.ts';
 import { AdamW } from './optimizer.ts';
 import { type Bindings, ParameterStore, type WeightSource } from './parameter-store.ts';
 import type {
@@ -30,8 +31,11 @@ import type {
   TokenLoss,
   TokenSequence,
 } from './policy.ts';
-import { Sampler, type SamplerOptions } from './sampler.ts';
-import { Trainer } from './trainer.ts';
+import { fewestRows, Sampler, type SamplerOptions } from './sampler.ts';
+import { type Recorded, Trainer } from './trainer.ts';
+
+/** Memory for what is kept of drawn tokens until the weights change. */
+const rememberedBytes = 2 * 2 ** 30;
 
 /** Weights up to this size are copied for decoding, in the form that products with few rows are fastest in. */
 export const packedBytes = 4 * 2 ** 30;
@@ -51,6 +55,8 @@ export interface LocalPolicyOptions {
   readonly maxSequences?: number;
   /** Most positions of a training micro-batch: what bounds the memory of activations. Default 2048. */
   readonly microBatchPositions?: number;
+  /** Memory for what is kept of drawn tokens until the weights change. Default 2 GiB; 0 keeps nothing. */
+  readonly rememberedBytes?: number;
   /** Finds stop strings in the text of a completion; see `SamplerOptions`. */
   readonly watchStops?: SamplerOptions['watchStops'];
   /** Writes a Hugging Face folder; see `Policy.export`. Without it the policy cannot export. */
@@ -105,6 +111,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
   readonly #tables: { readonly cos: DeviceBuffer<'f32'>; readonly sin: DeviceBuffer<'f32'> };
   readonly #trainer: Trainer;
   readonly #sampler: Sampler;
+  readonly #activations: ActivationStore;
   #optimizer: AdamW | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #disposed = false;
@@ -117,6 +124,13 @@ export class LocalPolicy implements Policy, AsyncDisposable {
     this.config = config;
     this.lora = lora;
     const contextLength = Math.min(config.contextLength, options.contextLength ?? 32_768);
+    const maxSequences = options.maxSequences ?? 64;
+    this.#activations = new ActivationStore(
+      runtime,
+      config,
+      options.rememberedBytes ?? rememberedBytes,
+      Math.max(maxSequences, fewestRows),
+    );
     this.capabilities = {
       training: true,
       customLoss: true,
@@ -124,6 +138,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
       exactResume: true,
       contextLength,
       truncatedSampling: true,
+      rememberedTokens: this.#activations.capacity,
     };
     this.description = {
       architecture: config.architecture,
@@ -148,6 +163,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
       tables,
       contextLength,
       microBatchPositions: options.microBatchPositions ?? 2048,
+      activations: this.#activations,
     });
     this.#sampler = new Sampler({
       runtime,
@@ -156,7 +172,8 @@ export class LocalPolicy implements Policy, AsyncDisposable {
       bindings: { ...store.current, ...tables },
       constants: store.constants(packedBytes),
       contextLength,
-      maxSequences: options.maxSequences ?? 64,
+      maxSequences,
+      activations: this.#activations,
       ...(options.watchStops === undefined ? {} : { watchStops: options.watchStops }),
     });
   }
@@ -166,9 +183,12 @@ export class LocalPolicy implements Policy, AsyncDisposable {
     loss: TokenLoss,
     options: Pick<ForwardOptions, 'temperature'> = {},
   ): Promise<ForwardBackwardResult> {
-    return this.#inTurn(() =>
-      this.#trainer.forwardBackward(batch, loss, checkedTemperature(options.temperature)),
-    );
+    return this.#inTurn(async () => {
+      const temperature = checkedTemperature(options.temperature);
+      // Whole distributions are computed a few rows at a time, whatever the sequences.
+      const recorded: Recorded = loss.distribution === undefined ? await this.#recorded(batch) : new Map();
+      return this.#trainer.forwardBackward(batch, loss, temperature, recorded);
+    });
   }
 
   forward(batch: readonly TokenSequence[], options: ForwardOptions = {}): Promise<ForwardResult> {
@@ -320,6 +340,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
       this.#disposed = true;
       this.#trainer[Symbol.dispose]();
       this.#sampler[Symbol.dispose]();
+      this.#activations[Symbol.dispose]();
       this.#optimizer?.[Symbol.dispose]();
       this.#tables.cos[Symbol.dispose]();
       this.#tables.sin[Symbol.dispose]();
@@ -331,8 +352,31 @@ export class LocalPolicy implements Policy, AsyncDisposable {
     await this.dispose();
   }
 
+  /**
+   * The activations of the sequences that were drawn with the current weights. Which of them are used must not depend
+   * on what happens to be kept: a resumed run would end in other bits. So those that are missing are computed again
+   * by decoding, and if not all have room, none is used.
+   */
+  async #recorded(batch: readonly TokenSequence[]): Promise<Recorded> {
+    const store = this.#activations;
+    const drawn = [...batch.entries()].flatMap(([index, { tokens, weights, drawnFrom }]) => {
+      // Without a token before the one that predicts the first there is no prompt to continue.
+      if (drawnFrom === undefined || drawnFrom < 2 || drawnFrom >= tokens.length) return [];
+      const learned = weights.some((weight) => weight !== 0);
+      return learned ? [{ index, tokens, start: drawnFrom }] : [];
+    });
+    const size = (of: typeof drawn) => of.reduce((sum, { tokens, start }) => sum + tokens.length - start, 0);
+    if (drawn.length === 0 || size(drawn) > store.capacity) return new Map();
+    const missing = () => drawn.filter(({ tokens, start }) => store.find(tokens, start) === undefined);
+    if (size(missing()) > store.room) store.clear();
+    const replayed = missing();
+    if (replayed.length > 0) await this.#sampler.replay(replayed);
+    return new Map(drawn.map(({ index, tokens, start }) => [index, store.find(tokens, start)!]));
+  }
+
   /** With LoRA, decoding holds copies of the base model only, which never changes. */
   #weightsChanged(): void {
+    this.#activations.clear();
     if (this.lora === undefined) this.#sampler.weightsChanged();
   }
 

@@ -21,6 +21,12 @@ export interface TokenSequence {
   readonly inputs?: Readonly<Record<string, Float32Array>>;
   /** What another model expects at each weighted token, for a loss that compares distributions. */
   readonly teacher?: TokenDistributions;
+  /**
+   * Tokens from here on were drawn by `sample`, and the weights are still those that they were drawn with: the engine
+   * may take what it computed then instead of computing it again. Results agree to rounding, and do not depend on
+   * whether the engine still has it. All weights before must be 0.
+   */
+  readonly drawnFrom?: number;
 }
 
 /** Distributions at the M weighted tokens of a sequence, one after the other, each by its K tokens. */
@@ -163,6 +169,12 @@ export interface SampleOptions {
   /** Called when a completion ends, with what was drawn: long work is saved as it comes. */
   readonly onCompletion?: (completion: { request: number; completion: number; drawn: Completion }) => void;
   readonly signal?: AbortSignal;
+  /**
+   * The completions will be learned from (see `TokenSequence.drawnFrom`): what is computed for them is worth keeping
+   * until the weights change. A name for all that is drawn to be learned together, at most
+   * `Capabilities.rememberedTokens`: under another name, what was kept before is forgotten.
+   */
+  readonly remember?: string;
 }
 
 /** What an engine can honour; a recipe that asks for more is refused before it starts. */
@@ -176,6 +188,8 @@ export interface Capabilities {
   /** Longest sequence, prompt and completion together. */
   readonly contextLength: number;
   readonly truncatedSampling: boolean;
+  /** For how many drawn tokens it can keep what it computed (`SampleOptions.remember`). */
+  readonly rememberedTokens: number;
 }
 
 export interface PolicyDescription {

@@ -19,14 +19,15 @@ import type {
   Runtime,
   TensorBinding,
 } from '../runtime/runtime.ts';
-import { type StreamKey, uniformAt } from '../util/random.ts';
+import { type StreamKey, streamKey, uniformAt } from '../util/random.ts';
+import type { ActivationStore } from './activation-store.ts';
 import { bytesPerSlot, KeyValueCache } from './key-value-cache.ts';
 import { type Bindings, bindingsOf } from './parameter-store.ts';
 import type { Completion, SampleOptions, SampleRequest } from './policy.ts';
 import { decodeGraph, type Draw, prefillGraph } from './sampling-graph.ts';
 
 /** A product of one row is computed by another kernel than one of many: never run fewer rows than this. */
-const fewestRows = 2;
+export const fewestRows = 2;
 /** Positions that are read into the cache at once. */
 const prefillPositions = 2048;
 /** Memory that a key-value cache may take. */
@@ -43,6 +44,8 @@ export interface SamplerOptions {
   readonly contextLength: number;
   /** The most sequences that decode together. */
   readonly maxSequences: number;
+  /** Where the activations of what is drawn are kept, if asked for. */
+  readonly activations: ActivationStore;
   /** Watches the text of one completion: `push` says whether a stop string has appeared. */
   readonly watchStops?: (stops: readonly string[]) => { push(token: number): boolean };
 }
@@ -76,6 +79,10 @@ interface Sequence {
   readonly tokens: number[];
   readonly logprobs: number[];
   readonly watcher: { push(token: number): boolean } | undefined;
+  /** Takes these tokens instead of drawing. */
+  readonly given?: Int32Array;
+  /** The rows of its activations; undefined where they are not kept. */
+  rows: number[] | undefined;
   /** Tokens in the cache. */
   length: number;
   /** The token that the next step reads. */
@@ -98,15 +105,47 @@ export class Sampler implements Disposable {
   /** See `Policy.sample`. */
   async sample(requests: readonly SampleRequest[], options: SampleOptions = {}): Promise<Completion[][]> {
     for (const [index, request] of requests.entries()) this.#check(request, index);
+    const records = options.remember !== undefined;
+    if (records) this.#options.activations.begin(options.remember);
     const results = requests.map((request) => Array.from<Completion>({ length: request.streams.length }));
     // Requests that draw from differently truncated distributions need different graphs, and run after each other.
     const groups = new Map<string, number[]>();
     for (const [index, request] of requests.entries()) {
-      const key = JSON.stringify([this.#draw(request), forbiddenTokens(request)]);
+      const key = JSON.stringify([this.#draw(request, records), forbiddenTokens(request)]);
       groups.set(key, [...(groups.get(key) ?? []), index]);
     }
-    for (const members of groups.values()) await this.#sampleGroup(members, requests, results, options);
+    for (const members of groups.values()) {
+      const sequences = members.flatMap((index) => this.#sequences(requests[index]!, index, records));
+      await this.#run(sequences, this.#draw(requests[members[0]!]!, records), results, options);
+    }
     return results;
+  }
+
+  /**
+   * Reads sequences as if their tokens from `start` on had just been drawn, and keeps the activations: the same, bit
+   * for bit, as when they were.
+   */
+  async replay(sequences: readonly { readonly tokens: Int32Array; readonly start: number }[]): Promise<void> {
+    const prompts = new Map<string, { prompt: Int32Array; completions: Int32Array[] }>();
+    for (const { tokens, start } of sequences) {
+      const prompt = tokens.subarray(0, start);
+      const key = prompt.join(' ');
+      const known = prompts.get(key) ?? { prompt, completions: [] };
+      prompts.set(key, known);
+      known.completions.push(tokens.subarray(start));
+    }
+    const again = [...prompts.values()].flatMap(({ prompt, completions }, index) => {
+      const streams = completions.map(() => streamKey('replay'));
+      const request = { prompt, streams, maxTokens: Math.max(...completions.map(({ length }) => length)) };
+      return this.#sequences(request, index, true).map((sequence, completion) => {
+        const given = completions[completion]!;
+        return { ...sequence, given, limit: given.length };
+      });
+    });
+    const results = [...prompts.values()].map(({ completions }) =>
+      Array.from<Completion>({ length: completions.length }),
+    );
+    await this.#run(again, { candidates: 'all', forbids: false, records: true }, results, {});
   }
 
   /** Must be called after a change of the weights that are constants: forgets the copies that decoding holds. */
@@ -122,16 +161,15 @@ export class Sampler implements Disposable {
     this.#rows?.[Symbol.dispose]();
   }
 
-  async #sampleGroup(
-    members: readonly number[],
-    requests: readonly SampleRequest[],
+  async #run(
+    sequences: readonly Sequence[],
+    draw: Draw,
     results: Completion[][],
     options: SampleOptions,
   ): Promise<void> {
-    const waiting = members.flatMap((index) => this.#sequences(requests[index]!, index)).toReversed();
+    const waiting = sequences.toReversed();
     const capacity = Math.max(...waiting.map(({ prompt, limit }) => prompt.tokens.length + limit));
     const cache = this.#reserve(waiting.length, capacity);
-    const draw = this.#draw(requests[members[0]!]!);
     const decoder = await this.#decoder(draw);
     const rows = this.#rows!;
     const active: Sequence[] = [];
@@ -143,6 +181,7 @@ export class Sampler implements Disposable {
           await this.#start(waiting, active, cache, started);
         }
         await this.#step(decoder, draw, cache, rows, active);
+        if (draw.records) this.#record(active);
         this.#collect(active, cache, results, options);
       }
     } finally {
@@ -220,7 +259,7 @@ export class Sampler implements Disposable {
   /** One token for every active sequence. */
   async #step(
     { program, fixed }: BoundProgram,
-    { candidates, forbids }: Draw,
+    { candidates, forbids, records }: Draw,
     cache: KeyValueCache,
     rows: RowInputs,
     active: readonly Sequence[],
@@ -248,7 +287,20 @@ export class Sampler implements Disposable {
     const { inputs, outputs } = cache.bind(count);
     const own = rows.bind(count, { candidates, forbids });
     const forbidden = forbids ? { forbidden: tokenList(forbiddenTokens(active[0]!.request)) } : {};
-    await program.run({ ...fixed, ...inputs, ...own.inputs, ...forbidden }, { ...outputs, ...own.outputs });
+    const recorded = records ? this.#options.activations.outputs(count) : {};
+    await program.run(
+      { ...fixed, ...inputs, ...own.inputs, ...forbidden },
+      { ...outputs, ...own.outputs, ...recorded },
+    );
+  }
+
+  /** Notes where the step left the activations of each sequence. */
+  #record(active: readonly Sequence[]): void {
+    const first = this.#options.activations.keep(active.length);
+    for (const [slot, sequence] of active.entries()) {
+      if (first === undefined) sequence.rows = undefined;
+      else sequence.rows?.push(first + slot);
+    }
   }
 
   /** Takes what the step drew; hands out the completions that ended and closes the gaps they leave. */
@@ -256,7 +308,7 @@ export class Sampler implements Disposable {
     const { token: tokens, logprob: logprobs } = this.#rows!.data();
     for (let slot = active.length - 1; slot >= 0; slot--) {
       const sequence = active[slot]!;
-      const token = Number(tokens[slot]);
+      const token = sequence.given?.[sequence.tokens.length] ?? Number(tokens[slot]);
       const logprob = logprobs[slot]!;
       if (!Number.isFinite(logprob)) throw notFinite(logprob);
       sequence.tokens.push(token);
@@ -271,9 +323,10 @@ export class Sampler implements Disposable {
         tokens: Int32Array.from(sequence.tokens),
         logprobs: Float32Array.from(sequence.logprobs),
         finish: stopped ? 'stop' : 'length',
-        truncatedDistribution: truncates(this.#draw(sequence.request)),
+        truncatedDistribution: truncates(this.#draw(sequence.request, false)),
       };
       results[at]![sequence.completion] = drawn;
+      if (sequence.rows !== undefined) this.#keep(sequence, drawn.tokens, sequence.rows);
       options.onCompletion?.({ request: at, completion: sequence.completion, drawn });
       const last = active.pop()!;
       if (last !== sequence) {
@@ -283,7 +336,15 @@ export class Sampler implements Disposable {
     }
   }
 
-  #sequences(request: SampleRequest, index: number): Sequence[] {
+  #keep({ prompt }: Sequence, drawn: Int32Array, rows: readonly number[]): void {
+    const start = prompt.tokens.length;
+    const tokens = new Int32Array(start + drawn.length);
+    tokens.set(prompt.tokens);
+    tokens.set(drawn, start);
+    this.#options.activations.add(tokens, start, rows);
+  }
+
+  #sequences(request: SampleRequest, index: number, records: boolean): Sequence[] {
     const prompt: Prompt = { request: index, tokens: request.prompt };
     const room = this.#options.contextLength - request.prompt.length;
     const stops = request.stopStrings ?? [];
@@ -299,19 +360,20 @@ export class Sampler implements Disposable {
       watcher: stops.length > 0 ? this.#options.watchStops!(stops) : undefined,
       length: request.prompt.length - 1,
       next: request.prompt.at(-1)!,
+      rows: records ? [] : undefined,
     }));
   }
 
   /** The graph that a request needs; counts of candidates are rounded up so that few are compiled. */
-  #draw(request: SampleRequest): Draw {
+  #draw(request: SampleRequest, records: boolean): Draw {
     const { temperature = 1, topK = 0, topP = 1, minP = 0 } = request;
     const { vocabularySize } = this.#options.config;
     const forbids = forbiddenTokens(request).length > 0;
-    if (temperature === 0) return { candidates: 1, forbids };
+    if (temperature === 0) return { candidates: 1, forbids, records };
     if (topK > 0 && topK < vocabularySize) {
-      return { candidates: Math.min(vocabularySize, 2 ** Math.ceil(Math.log2(topK))), forbids };
+      return { candidates: Math.min(vocabularySize, 2 ** Math.ceil(Math.log2(topK))), forbids, records };
     }
-    return { candidates: topP < 1 || minP > 0 ? vocabularySize : 'all', forbids };
+    return { candidates: topP < 1 || minP > 0 ? vocabularySize : 'all', forbids, records };
   }
 
   async #decoder(draw: Draw): Promise<BoundProgram> {
@@ -435,7 +497,10 @@ class RowInputs implements Disposable {
   }
 
   /** The first `count` rows as inputs and outputs of a decoding graph. */
-  bind(count: number, { candidates, forbids }: Draw): { inputs: Bindings; outputs: Bindings } {
+  bind(
+    count: number,
+    { candidates, forbids }: Omit<Draw, 'records'>,
+  ): { inputs: Bindings; outputs: Bindings } {
     const truncated = candidates !== 'all';
     const key = `${count} ${truncated} ${forbids}`;
     const known = this.#bindings.get(key);
@@ -469,7 +534,7 @@ function forbiddenTokens({ minTokens = 0, stopTokens = [] }: SampleRequest): rea
   return minTokens > 0 ? stopTokens : [];
 }
 
-function truncates({ candidates, forbids }: Draw): boolean {
+function truncates({ candidates, forbids }: Omit<Draw, 'records'>): boolean {
   return candidates !== 'all' || forbids;
 }
 

@@ -42,6 +42,8 @@ export interface Draw {
   readonly candidates: 'all' | number;
   /** Whether rows may forbid some tokens. */
   readonly forbids: boolean;
+  /** Whether it hands out its activations. */
+  readonly records: boolean;
 }
 
 /**
@@ -59,22 +61,31 @@ export function prefillGraph(config: ModelConfig, lora: LoraConfig | undefined):
  * Inputs as `prefillGraph` with S = 1, and [B] each: `uniform`, `inverseTemperature`, and unless candidates are
  * `all`, `topK` (a count, f32), `topP`, `minP`; if it forbids, `forbidden` i64 [F] and `forbids` [B] (1 for rows
  * that must not draw them). Outputs: the presents, `token` i64 [B] and `logprob` [B] under the distribution that
- * the token was drawn from.
+ * the token was drawn from; if it records, `activation.NAME` [B, width] (see `Observe`).
  */
 export function decodeGraph(
   config: ModelConfig,
   lora: LoraConfig | undefined,
-  { candidates, forbids }: Draw,
+  { candidates, forbids, records }: Draw,
 ): GraphFunction {
   const weights = decoderWeights(config, lora);
   const { attend, presents } = cachedDecoderAttention(config, ropeInputs(config));
-  const hidden = decoderHidden(config, weights, input('tokens', 'i64', ['B', 1]), attend);
+  const recorded: Record<string, Tensor> = {};
+  const hidden = decoderHidden(
+    config,
+    weights,
+    input('tokens', 'i64', ['B', 1]),
+    attend,
+    (name, activation) => {
+      if (records) recorded[`activation.${name}`] = activation;
+    },
+  );
   const every = decoderLogits(config, weights, hidden);
   const logits = mul(forbids ? forbid(every) : every, column(input('inverseTemperature', 'f32', ['B'])));
   const uniform = input('uniform', 'f32', ['B']);
   const drawn =
     candidates === 'all' ? drawFromAll(logits, uniform) : drawFromTop(logits, uniform, candidates);
-  return graphFunction({ ...presents, ...drawn });
+  return graphFunction({ ...presents, ...drawn, ...recorded });
 }
 
 /** logits [B, V] with −∞ at the forbidden tokens of the rows that forbid. */

@@ -4,6 +4,7 @@ import type { GraphFunction } from '../graph/function.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoraConfig } from '../model/lora.ts';
 import type { HostTensor, Program, Runtime } from '../runtime/runtime.ts';
+import type { ActivationStore } from './activation-store.ts';
 import {
   type Extent,
   longest,
@@ -40,6 +41,7 @@ export interface TrainerOptions {
   readonly contextLength: number;
   /** Most positions of a micro-batch, padding counted. */
   readonly microBatchPositions: number;
+  readonly activations: ActivationStore;
 }
 
 /** A micro-batch as inputs of a graph, and where each of its weighted tokens comes from. */
@@ -71,22 +73,50 @@ interface Piece extends Extent<PrefixTokens> {
   readonly start: number;
   /** Of tokens [start, start + length), which go up to the last of its weighted ones; that itself is never an input. */
   readonly length: number;
+  /** Where the activations of these tokens are kept, if they are. */
+  readonly rows?: Int32Array;
 }
 
 interface PrefixTokens extends Prefix {
   readonly tokens: Int32Array;
 }
 
+/** Per sequence of a batch, by its index, the rows of `ActivationStore` for its tokens from `drawnFrom` − 1 on. */
+export type Recorded = ReadonlyMap<number, Int32Array>;
+
 /** A beginning shorter than this costs more to share than to compute again. */
 const shortestPrefix = 8;
 
-function piecesOf({ weights }: TokenSequence, index: number, rowsAtOnce: number): Piece[] {
+function weightedPositions({ weights }: TokenSequence): number[] {
   const positions: number[] = [];
   for (let t = 1; t < weights.length; t++) if (weights[t] !== 0) positions.push(t);
+  return positions;
+}
+
+function piecesOf(sequence: TokenSequence, index: number, rowsAtOnce: number): Piece[] {
+  const positions = weightedPositions(sequence);
   const pieces: Piece[] = [];
   for (let first = 0; first < positions.length; first += rowsAtOnce) {
     const own = positions.slice(first, first + rowsAtOnce);
     pieces.push({ index, positions: own, first, start: 0, length: own.at(-1)! });
+  }
+  return pieces;
+}
+
+/** What is left to compute of the sequences whose activations are kept: their prompts, and the way back. */
+function recordedPieces(batch: readonly TokenSequence[], recorded: Recorded): Piece[] {
+  const prefixes = new Map<string, PrefixTokens>();
+  const pieces: Piece[] = [];
+  for (const [index, rows] of recorded) {
+    const sequence = batch[index]!;
+    const positions = weightedPositions(sequence);
+    if (positions.length === 0) continue;
+    const start = sequence.drawnFrom! - 1;
+    const tokens = sequence.tokens.subarray(0, start);
+    const key = tokens.join(' ');
+    const prefix = prefixes.get(key) ?? { length: start, tokens };
+    prefixes.set(key, prefix);
+    pieces.push({ index, positions, first: 0, start, length: positions.at(-1)! - start, prefix, rows });
   }
   return pieces;
 }
@@ -165,8 +195,9 @@ export class Trainer implements Disposable {
     batch: readonly TokenSequence[],
     loss: TokenLoss,
     temperature: number,
+    recorded: Recorded,
   ): Promise<ForwardBackwardResult> {
-    const { store, config, lora, tables } = this.#options;
+    const { store, config, lora, tables, activations } = this.#options;
     const trained = store.trainedParameters.map(({ name }) => name);
     const result = emptyResult(batch);
     const perToken: Record<string, Float32Array[]> = {};
@@ -174,12 +205,13 @@ export class Trainer implements Disposable {
     let computedTokens = 0;
     let computedPositions = 0;
     const asked = { inputs: loss.inputs, whole: loss.distribution !== undefined, teacher: loss.distribution };
-    for (const packed of this.#pack(batch, temperature, asked)) {
+    for (const packed of this.#pack(batch, temperature, asked, recorded)) {
       const { form } = packed;
       const program = await this.#program(loss.key, form, () =>
         trainingGraph(config, lora, trained, loss, form),
       );
-      const fixed = bindingsOf(program, { ...tables, ...store.current });
+      const known = form.recorded ? activations.inputs : {};
+      const fixed = bindingsOf(program, { ...tables, ...store.current, ...known });
       const outputs = await program.run(
         { ...inputsOf(program, packed), ...fixed, ...store.gradientBindings.inputs },
         store.gradientBindings.outputs,
@@ -203,17 +235,23 @@ export class Trainer implements Disposable {
     for (const program of this.#programs.values()) program[Symbol.dispose]();
   }
 
-  *#pack(batch: readonly TokenSequence[], temperature: number, asked: Asked): Generator<Packed> {
+  *#pack(
+    batch: readonly TokenSequence[],
+    temperature: number,
+    asked: Asked,
+    recorded: Recorded = new Map(),
+  ): Generator<Packed> {
     const { microBatchPositions, config } = this.#options;
     const rowsAtOnce = asked.whole ? rowsOfDistribution(config.vocabularySize) : Number.POSITIVE_INFINITY;
     const apart = batch.flatMap((sequence, index) => {
       this.#check(sequence, index, asked);
-      return piecesOf(sequence, index, rowsAtOnce);
+      return recorded.has(index) ? [] : piecesOf(sequence, index, rowsAtOnce);
     });
-    const pieces = sharePrefixes(apart, batch);
-    for (const planned of planMicroBatches(pieces, Math.min(microBatchPositions, rowsAtOnce))) {
-      const chosen = planned.members.map((member) => pieces[member]!);
-      yield this.#packOne(batch, chosen, planned, temperature, asked);
+    for (const pieces of [recordedPieces(batch, recorded), sharePrefixes(apart, batch)]) {
+      for (const planned of planMicroBatches(pieces, Math.min(microBatchPositions, rowsAtOnce))) {
+        const chosen = planned.members.map((member) => pieces[member]!);
+        yield this.#packOne(batch, chosen, planned, temperature, asked);
+      }
     }
   }
 
@@ -264,17 +302,20 @@ export class Trainer implements Disposable {
     if (asked.teacher !== undefined) Object.assign(inputs, teacherTensors(batch, origins, asked.teacher));
     const sharedPrefixes = planned.prefixes.length > 0;
     if (sharedPrefixes) Object.assign(inputs, prefixTensors(pieces, planned));
+    const recorded = pieces[0]!.rows !== undefined;
+    if (recorded) inputs['activationRows'] = rowsTensor(pieces, length);
     return {
       inputs,
       origins,
-      form: { chunks, sharedPrefixes },
+      form: { chunks, sharedPrefixes, recorded },
       tokens: [...pieces, ...planned.prefixes].reduce((sum, part) => sum + part.length, 0),
       positions: positionsOf(planned),
     };
   }
 
   async #program(name: string, form: BatchForm, build: () => GraphFunction): Promise<Program> {
-    const key = `${name}/${form.chunks}${form.sharedPrefixes ? '/shared' : ''}`;
+    const { chunks, sharedPrefixes, recorded } = form;
+    const key = `${name}/${chunks}${sharedPrefixes ? '/shared' : ''}${recorded ? '/recorded' : ''}`;
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
     const program = await this.#options.runtime.compile(build(), { name: key });
@@ -282,7 +323,8 @@ export class Trainer implements Disposable {
     return program;
   }
 
-  #check({ tokens, weights, inputs, teacher }: TokenSequence, index: number, asked: Asked): void {
+  #check(sequence: TokenSequence, index: number, asked: Asked): void {
+    const { tokens, weights, inputs, teacher, drawnFrom = 0 } = sequence;
     const { contextLength, config } = this.#options;
     const refuse = (what: string, found: unknown, expected: string): never => {
       throw new AhaError({
@@ -303,6 +345,10 @@ export class Trainer implements Disposable {
       refuse('a token is not in the vocabulary', bad, `0 to ${config.vocabularySize - 1}`);
     const odd = weights.find((weight) => !Number.isFinite(weight));
     if (odd !== undefined) refuse('a weight is not finite', odd, 'finite numbers');
+    if (!Number.isInteger(drawnFrom) || drawnFrom < 0 || drawnFrom > tokens.length)
+      refuse('drawnFrom', drawnFrom, `a position in it, at most ${tokens.length}`);
+    const early = weights.findIndex((weight, t) => t > 0 && t < drawnFrom && weight !== 0);
+    if (early >= 0) refuse('a token before drawnFrom has a weight', `at ${early}`, `0 before ${drawnFrom}`);
     if (asked.teacher !== undefined) {
       const rows = weights.reduce((count, weight, t) => count + Number(t > 0 && weight !== 0), 0);
       const fault = teacherFault(teacher, asked.teacher, rows, config.vocabularySize);
@@ -348,6 +394,15 @@ function prefixTensors(
     positions: { data: positions, shape: [pieces.length, time] },
     keyPositions: { data: keyPositions, shape: [pieces.length, keys] },
   };
+}
+
+/** Which rows of the store hold the activations of each position [B·T]; padding has those of the first. */
+function rowsTensor(pieces: readonly Piece[], time: number): HostTensor {
+  const data = new BigInt64Array(pieces.length * time);
+  for (const [slot, { rows, length }] of pieces.entries()) {
+    for (let t = 0; t < time; t++) data[slot * time + t] = BigInt(rows![t < length ? t : 0]!);
+  }
+  return { data, shape: [data.length] };
 }
 
 /** The position of a key that nothing sees. */

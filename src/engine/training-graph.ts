@@ -1,13 +1,14 @@
 /** The graphs of scoring and learning: a decoder, its head at the weighted tokens, a loss, and its gradient. */
 import { backward } from '../graph/gradients/backward.ts';
 import { type GraphFunction, graphFunction } from '../graph/function.ts';
-import { sameShape } from '../graph/dim.ts';
+import { type Dim, sameShape } from '../graph/dim.ts';
 import { add, addOp, exp, mul, neg } from '../graph/ops/elementwise.ts';
 import { indexAdd, indexAddOp, indexSelect, takeAlongLast, topK } from '../graph/ops/indexing.ts';
 import { addmm, matmul, matmulOp } from '../graph/ops/matmul.ts';
 import { logSoftmax, sum } from '../graph/ops/reduce.ts';
 import { fullOp, reshape } from '../graph/ops/shape.ts';
 import { tokenLogprobs } from '../graph/ops/token-logprobs.ts';
+import { substitute } from '../graph/substitute.ts';
 import { attributesOf, input, type Tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import {
@@ -16,6 +17,7 @@ import {
   type DecoderWeights,
   decoderWeights,
   headWeight,
+  type Observe,
   ropeInputs,
   sharedPrefixAttention,
 } from '../model/decoder.ts';
@@ -41,6 +43,11 @@ export interface BatchForm {
   readonly chunks: number;
   /** Whether `tokens` are continuations of beginnings that are given once: `prefix.tokens` [G, L]. */
   readonly sharedPrefixes: boolean;
+  /**
+   * Whether the activations of `tokens` are given instead of computed: `activation.NAME` [R, width], of which the rows
+   * `activationRows` [B·T] belong to them. Only of continuations.
+   */
+  readonly recorded: boolean;
 }
 
 /**
@@ -94,7 +101,7 @@ export function trainingGraph(
   form: BatchForm,
 ): GraphFunction {
   const whole = loss.distribution === undefined ? undefined : distributed(config, lora, form);
-  const { logprobs, entropies, parameters } = whole ?? scored(config, lora, form);
+  const { logprobs, entropies, parameters, recorded } = whole ?? scored(config, lora, form);
   const inputs = Object.fromEntries(loss.inputs.map((name) => [name, input(`input.${name}`, 'f32', ['N'])]));
   const built = loss.build({
     logprobs,
@@ -115,7 +122,7 @@ export function trainingGraph(
     const gradient = gradients[index]!;
     outputs[`gradient.${name}`] = accumulate(input(`sum.${name}`, 'f32', gradient.shape), gradient);
   }
-  return graphFunction(outputs);
+  return graphFunction(substitute(outputs, recorded));
 }
 
 /** Inputs `teacher` [N, K], and `teacher.ids` [N, K], `teacher.tail` [N] for the most likely tokens only. */
@@ -137,41 +144,58 @@ function teacherInputs(
 }
 
 function scored(config: ModelConfig, lora: LoraConfig | undefined, form: BatchForm) {
-  const { inputs, parameters } = headInputs(config, lora, form);
-  return { ...tokenLogprobs(inputs, { transposed: true, chunks: form.chunks }), parameters };
+  const { inputs, parameters, recorded } = headInputs(config, lora, form);
+  return { ...tokenLogprobs(inputs, { transposed: true, chunks: form.chunks }), parameters, recorded };
 }
 
 /** As `scored`, with whole distributions: all logits at once. */
 function distributed(config: ModelConfig, lora: LoraConfig | undefined, form: BatchForm) {
-  const { inputs, parameters } = headInputs(config, lora, form);
+  const { inputs, parameters, recorded } = headInputs(config, lora, form);
   const { hidden, weight, targets, inverseTemperature } = inputs;
   const logs = logSoftmax(matmul(mul(hidden, inverseTemperature), weight, { transposeB: true }));
   const entropies = neg(sum(mul(exp(logs), logs), { axes: [-1] }));
-  return { logprobs: takeAlongLast(logs, targets), entropies, logs, targets, parameters };
+  return { logprobs: takeAlongLast(logs, targets), entropies, logs, targets, parameters, recorded };
 }
 
 function headInputs(config: ModelConfig, lora: LoraConfig | undefined, form: BatchForm) {
   const weights = decoderWeights(config, lora);
-  const hidden = hiddenStates(config, weights, form);
+  const recorded = new Map<Tensor, Tensor>();
+  const hidden = hiddenStates(config, weights, form, (name, activation) => {
+    if (form.recorded) recorded.set(activation, recordedActivation(name, activation));
+  });
   const inputs = {
     hidden: indexSelect(hidden, input('rows', 'i64', ['N'])),
     weight: headWeight(config, weights),
     targets: input('targets', 'i64', ['N']),
     inverseTemperature: input('inverseTemperature', 'f32', []),
   };
-  return { inputs, parameters: weights.parameters };
+  return { inputs, parameters: weights.parameters, recorded };
+}
+
+/** The rows of a recording that belong to the tokens of the micro-batch. */
+function recordedActivation(name: string, { shape }: Tensor): Tensor {
+  const [positions, width] = shape as [Dim, Dim];
+  const table = input(`activation.${name}`, 'f32', ['R', width]);
+  return indexSelect(table, input('activationRows', 'i64', [positions]));
 }
 
 /** [B·T, H] */
-function hiddenStates(config: ModelConfig, weights: DecoderWeights, { sharedPrefixes }: BatchForm): Tensor {
+function hiddenStates(
+  config: ModelConfig,
+  weights: DecoderWeights,
+  { sharedPrefixes }: BatchForm,
+  observe: Observe,
+): Tensor {
   const tokens = input('tokens', 'i64', ['B', 'T']);
   const tables = ropeInputs(config);
-  if (!sharedPrefixes) return decoderHidden(config, weights, tokens, causalAttention(config, tables));
+  if (!sharedPrefixes) {
+    return decoderHidden(config, weights, tokens, causalAttention(config, tables), observe);
+  }
   const prefix = input('prefix.tokens', 'i64', ['G', 'L']);
   const { beginning, continuation } = sharedPrefixAttention(config, tables, prefix);
   // Of the beginnings only the keys and values are used: what follows their last attention is never computed.
   decoderHidden(config, weights, prefix, beginning);
-  return decoderHidden(config, weights, tokens, continuation);
+  return decoderHidden(config, weights, tokens, continuation, observe);
 }
 
 /** sum + gradient, where possible inside the operation that computes the gradient. */

@@ -41,12 +41,19 @@ export function decoderWeights(config: ModelConfig, lora?: LoraConfig): DecoderW
 /** Queries [B, T, heads·D], keys and values [B, T, keyValueHeads·D] of a layer → [B, T, heads·D]. */
 export type Attend = (layer: number, query: Tensor, key: Tensor, value: Tensor) => Tensor;
 
+/**
+ * Shown each activation [N, width] from which, with the tokens and the weights, all others follow without a product
+ * of matrices: what the backward pass needs of the forward pass. Names are `LAYER.query` and the like.
+ */
+export type Observe = (name: string, activation: Tensor) => void;
+
 /** Tokens i64 [B, T] → hidden states after the last norm [N, H]. */
 export function decoderHidden(
   config: ModelConfig,
   weights: DecoderWeights,
   tokens: Tensor,
   attend: Attend,
+  observe: Observe = () => {},
 ): Tensor {
   const { hiddenSize, rmsNormEps } = config;
   const [batch, time] = tokens.shape as [Dim, Dim];
@@ -57,29 +64,48 @@ export function decoderHidden(
     const prefix = `model.layers.${layer}`;
     const norm = (name: string, x: Tensor) =>
       rmsNorm(x, parameter(weights, `${prefix}.${name}.weight`), rmsNormEps);
+    const seen = (name: string, x: Tensor) => {
+      observe(`${layer}.${name}`, x);
+      return x;
+    };
     const apply = (module: LinearModule, x: Tensor) => linear(config, weights, prefix, module, x);
-    const project = (module: LinearModule, x: Tensor) => {
-      const y = apply(module, x);
+    const project = (name: string, module: LinearModule, x: Tensor) => {
+      const y = seen(name, apply(module, x));
       return reshape(y, [batch, time, y.shape[1]!]);
     };
 
+    // Below the first layer are the embeddings, which are looked up again as fast.
+    if (layer > 0) seen('residual', hidden);
     const attended = norm('input_layernorm', hidden);
-    let query = project('self_attn.q_proj', attended);
-    let key = project('self_attn.k_proj', attended);
-    const value = project('self_attn.v_proj', attended);
+    let query = project('query', 'self_attn.q_proj', attended);
+    let key = project('key', 'self_attn.k_proj', attended);
+    const value = project('value', 'self_attn.v_proj', attended);
     if (config.queryKeyNorm) {
       query = perHead(config, query, (x) => norm('self_attn.q_norm', x));
       key = perHead(config, key, (x) => norm('self_attn.k_norm', x));
     }
     const context = attend(layer, query, key, value);
-    const mixed = reshape(context, [rows, context.shape[2]!]);
-    hidden = add(hidden, apply('self_attn.o_proj', mixed));
+    const mixed = seen('context', reshape(context, [rows, context.shape[2]!]));
+    hidden = seen('middle', add(hidden, apply('self_attn.o_proj', mixed)));
 
     const normalised = norm('post_attention_layernorm', hidden);
-    const gated = mul(silu(apply('mlp.gate_proj', normalised)), apply('mlp.up_proj', normalised));
-    hidden = add(hidden, apply('mlp.down_proj', gated));
+    const gate = seen('gate', apply('mlp.gate_proj', normalised));
+    const up = seen('up', apply('mlp.up_proj', normalised));
+    hidden = add(hidden, apply('mlp.down_proj', mul(silu(gate), up)));
   }
+  observe('last', hidden);
   return rmsNorm(hidden, parameter(weights, 'model.norm.weight'), rmsNormEps);
+}
+
+/** The widths of the activations that `decoderHidden` shows, by name. */
+export function activationWidths(config: ModelConfig): ReadonlyMap<string, number> {
+  const widths = new Map<string, number>();
+  const tokens = input('tokens', 'i64', ['B', 'T']);
+  const attend = causalAttention(config, ropeInputs(config));
+  decoderHidden(config, decoderWeights(config), tokens, attend, (name, { shape }) =>
+    widths.set(name, shape[1] as number),
+  );
+  return widths;
 }
 
 /** The matrix of the output head [V, H]: its own, or the embedding. */

@@ -190,6 +190,7 @@ export async function distillOnPolicy(options: OnPolicyDistillOptions): Promise<
           stopTokens: options.stopTokens,
           stopStrings: options.stopStrings ?? [],
         })),
+        { remember: `step ${step}` },
       );
       const samples = groups.flatMap((group, at) =>
         group.map(({ tokens, logprobs }) => sampled(prompts[at]!.tokens, tokens, logprobs)),
@@ -204,13 +205,16 @@ export async function distillOnPolicy(options: OnPolicyDistillOptions): Promise<
         gaps.map((own) => discountedGaps(own, onPolicy)),
         onPolicy.baseline,
       );
+      const remembered = count <= policy.capabilities.rememberedTokens;
       const batch = samples.map(({ tokens, weights, oldLogprobs, length }, n): TokenSequence => {
+        const start = tokens.length - length;
         const advantages = new Float32Array(tokens.length);
-        advantages.set(judged[n]!, tokens.length - length);
+        advantages.set(judged[n]!, start);
         return {
           tokens,
           weights: weights.map((flag) => flag / count),
           inputs: { advantages, oldLogprobs },
+          ...(remembered ? { drawnFrom: start } : {}),
         };
       });
       const result = await policy.forwardBackward(batch, gapPolicyGradient, { temperature });

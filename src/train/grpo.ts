@@ -147,7 +147,10 @@ export async function trainGrpo(options: GrpoOptions): Promise<GrpoResult> {
       for (const batch of miniBatches(config, sequences, { step, epoch })) {
         // An earlier process did this one.
         if (update++ < state.updatesDone) continue;
-        const weighted = learningBatch(config, batch, rollout.prepared!, rolloutTokens);
+        // The policy remembers all of a rollout or none, so that it is the same whether sampling was interrupted.
+        const remembered = rollout.sampledTokens <= policy.capabilities.rememberedTokens;
+        const asDrawn = remembered && update === 1;
+        const weighted = learningBatch(config, batch, rollout.prepared!, { rolloutTokens, asDrawn });
         state = await takeUpdate(context, state, {
           batch: weighted,
           learningRate,

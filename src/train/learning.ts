@@ -163,12 +163,15 @@ export function miniBatches(
   );
 }
 
-/** A mini-batch as the policy takes it, without the sequences that need not be computed. */
+/**
+ * A mini-batch as the policy takes it, without the sequences that need not be computed. `asDrawn`: the weights are
+ * those that the completions were drawn with.
+ */
 export function learningBatch(
   config: GrpoConfig,
   batch: readonly LearnedSequence[],
   prepared: readonly (readonly PreparedTokens[])[],
-  rolloutTokens: number,
+  { rolloutTokens, asDrawn }: { readonly rolloutTokens: number; readonly asDrawn: boolean },
 ): TokenSequence[] {
   const averages = tokenWeights(config.loss.type, {
     lengths: batch.map(({ length }) => length),
@@ -190,6 +193,7 @@ export function learningBatch(
       {
         tokens,
         weights: filled(averages[index]!),
+        ...(asDrawn ? { drawnFrom: promptLength } : {}),
         inputs: {
           oldLogprobs: own.oldLogprobs ?? sequence.sampledLogprobs,
           advantages: filled(advantage),

@@ -91,12 +91,14 @@ export function sampleGroups(
     readonly sampling: SamplingOptions;
     readonly seed: number | string;
     readonly stream: (problem: number) => StreamName;
+    /** See `SampleOptions.remember`. */
+    readonly remember?: string;
     readonly onProgress?: (done: { readonly completions: number; readonly tokens: number }) => void;
     /** Called with each completion as it ends, where the policy says so. */
     readonly onDrawn?: (problem: number, completion: number, drawn: Completion) => void;
   },
 ): Promise<Completion[][]> {
-  const { size, sampling, seed, stream, onProgress, onDrawn } = options;
+  const { size, sampling, seed, stream, remember, onProgress, onDrawn } = options;
   const requests = problems.map(({ prompt }, index): SampleRequest => {
     return {
       ...sampling,
@@ -109,6 +111,7 @@ export function sampleGroups(
   let completions = 0;
   let tokens = 0;
   return policy.sample(requests, {
+    ...(remember === undefined ? {} : { remember }),
     onToken: () => {
       tokens++;
     },

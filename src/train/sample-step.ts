@@ -52,6 +52,7 @@ export async function sampleStep(context: GrpoContext, step: number, data: DataP
       sampling: { ...config.sampling, maxTokens: config.maxCompletionTokens },
       seed: config.seed,
       stream: (problem) => ['sample', step, done + problem],
+      remember: `step ${step}`,
       onProgress: (now) => {
         const earlier = done * config.groupSize;
         const tokens = rollout.sampledTokens + now.tokens;

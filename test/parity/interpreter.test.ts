@@ -46,6 +46,7 @@ describe.each(fixtureNames)('%s', (name) => {
     const fn = trainingGraph(config, undefined, names, weightedLogprobs, {
       chunks: 1,
       sharedPrefixes: false,
+      recorded: false,
     });
     const tokenWeights = golden.get('weights')!;
     const [batch, time] = tokenWeights.shape as [number, number];

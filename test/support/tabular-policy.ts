@@ -84,6 +84,7 @@ export class TabularPolicy implements Policy {
       exactResume: true,
       contextLength: 32,
       truncatedSampling: true,
+      rememberedTokens: 0,
       ...capabilities,
     };
     this.description = {
