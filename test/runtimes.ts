@@ -6,4 +6,5 @@ import type { Runtime } from '../src/runtime/runtime.ts';
 export const runtimes: Readonly<Record<string, () => Runtime>> = {
   interpreter: () => createInterpreterRuntime(),
   onnx: () => openOnnxRuntime(),
+  'onnx, its own kernels only': () => openOnnxRuntime({ kernels: false }),
 };

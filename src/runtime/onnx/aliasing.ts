@@ -30,10 +30,14 @@ export const inPlaceKernels: ReadonlyMap<string, InPlaceRule> = new Map<string, 
   ['Gemm', { 0: [2] }],
   ['ScatterElements', { 0: [0] }],
   ['GroupQueryAttention', { 1: [3], 2: [4] }],
+  ['CachedAttention', { 1: [3], 2: [4] }],
 ]);
 
 /** Nodes whose output is the memory of their first input under another shape: reading one reads the other. */
 const views: ReadonlySet<string> = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Identity', 'Flatten']);
+
+/** Nodes that read how large their input is, and none of its elements. */
+const measures: ReadonlySet<string> = new Set(['Shape', 'Size']);
 
 export class AliasAnalysis {
   readonly #producers = new Map<string, OnnxNode>();
@@ -67,6 +71,7 @@ export class AliasAnalysis {
     const pending = [input];
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
       for (const reader of this.#readers.get(name) ?? []) {
+        if (measures.has(reader.operator)) continue;
         if (reader === producer) {
           if (!readsBeforeWriting(reader, name, output)) {
             return `${describe(reader)} reads ${name} while it writes ${output}`;
@@ -98,7 +103,8 @@ export class AliasAnalysis {
 }
 
 function readsBeforeWriting(node: OnnxNode, input: string, output: string): boolean {
-  const rule = inPlaceKernels.get(node.operator);
+  // Operators of our own have their sizes in their names.
+  const rule = inPlaceKernels.get(node.operator.split('_')[0]!);
   if (rule === 'all') return true;
   const allowed = rule?.[node.outputs.indexOf(output)] ?? [];
   return node.inputs.every((name, index) => name !== input || allowed.includes(index));

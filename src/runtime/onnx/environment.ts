@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { AhaError } from '../../errors.ts';
+import { CustomOperators } from './custom-operators.ts';
 import { ortLibrary, type OrtLibrary } from './library.ts';
 
 export interface EnvironmentOptions {
@@ -22,6 +23,8 @@ export interface Environment {
   readonly memoryInfo: bigint;
   /** Allocates plain CPU memory, aligned for every kernel. Owned by the library. */
   readonly allocator: bigint;
+  /** Kernels of our own. */
+  readonly operators: CustomOperators;
 }
 
 interface Shared extends Environment {
@@ -30,6 +33,8 @@ interface Shared extends Environment {
 }
 
 let shared: Shared | undefined;
+/** As the library, they stay loaded. */
+let operators: CustomOperators | undefined;
 
 /** Fatal only: ONNX Runtime writes to stderr itself, and its errors come back as statuses. */
 const logSeverity = 4;
@@ -100,6 +105,7 @@ function createEnvironment(library: OrtLibrary, threads: number, spinning: boole
     spinning,
     memoryInfo,
     allocator: out[0]!,
+    operators: (operators ??= new CustomOperators(library)),
     users: 0,
   };
   registerArena(environment);

@@ -10,6 +10,13 @@ import type { AttributeValue, NotEmpty, OnnxNode, OnnxTensor } from './protobuf.
 
 export const microsoft = 'com.microsoft';
 
+/** Operators of our own, by name, where the machine has them. */
+export interface OwnKernels {
+  attention(shape: { heads: number; keyValueHeads: number; headSize: number }): string | undefined;
+}
+
+export const noKernels: OwnKernels = { attention: () => undefined };
+
 export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
   /** Default: ONNX itself. */
@@ -28,6 +35,7 @@ export class GraphWriter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxTensor[] = [];
   readonly notEmpty: NotEmpty[] = [];
+  readonly kernels: OwnKernels;
   readonly #names = new Map<Tensor, string>();
   readonly #wanted = new Map<Tensor, string>();
   readonly #taken: Set<string>;
@@ -43,7 +51,9 @@ export class GraphWriter {
     inputs: ReadonlyMap<string, Tensor>,
     outputs: ReadonlyMap<string, Tensor>,
     used: ReadonlySet<Tensor>,
+    kernels: OwnKernels,
   ) {
+    this.kernels = kernels;
     this.#taken = new Set([...inputs.keys(), ...outputs.keys()]);
     this.#used = used;
     for (const [input, { shape }] of inputs) {

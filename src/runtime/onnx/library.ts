@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import koffi, { type LibraryHandle } from 'koffi';
 import { AhaError, describeError } from '../../errors.ts';
+import type { KernelFunctions } from '../native/kernel.ts';
 import { statusError } from './status.ts';
 import { apiVersion, minimumVersion, symbols, type Parameter, type Symbol } from './symbols.ts';
 
@@ -40,6 +41,8 @@ export interface OrtLibrary extends OrtFunctions {
   readonly version: string;
   /** `Run` on a thread of its own, so that the event loop goes on. */
   runAsync(...args: Arguments<typeof symbols.Run.parameters>): Promise<void>;
+  /** Where the functions are that kernels of our own call. */
+  readonly kernelFunctions: KernelFunctions;
   /** `CreateSessionFromArray` likewise: it rearranges the weights. */
   createSessionAsync(...args: Arguments<typeof symbols.CreateSessionFromArray.parameters>): Promise<void>;
 }
@@ -182,6 +185,12 @@ export function loadLibrary(path: string): OrtLibrary {
     ...functions,
     path,
     version,
+    kernelFunctions: {
+      KernelContext_GetInput: pointer(table, symbols.KernelContext_GetInput.index),
+      KernelContext_GetOutput: pointer(table, symbols.KernelContext_GetOutput.index),
+      GetTensorMutableData: pointer(table, symbols.GetTensorMutableData.index),
+      KernelContext_ParallelFor: pointer(table, symbols.KernelContext_ParallelFor.index),
+    },
     runAsync: onThread('Run'),
     createSessionAsync: onThread('CreateSessionFromArray'),
   };

@@ -4,6 +4,7 @@ import * as ops from '../../graph/ops/transformer.ts';
 import { attributesOf, type Node, type Tensor } from '../../graph/tensor.ts';
 import { floatAttribute, type GraphWriter, intAttribute, microsoft } from './graph-writer.ts';
 import type { LoweringRule } from './lowering.ts';
+import { ownDomain } from './protobuf.ts';
 import { elementTypes } from './symbols.ts';
 
 export const transformerRules: readonly (readonly [string, LoweringRule])[] = [
@@ -50,6 +51,17 @@ export const transformerRules: readonly (readonly [string, LoweringRule])[] = [
       const domain = microsoft;
       const attributes = { num_heads: intAttribute(heads), kv_num_heads: intAttribute(keyValueHeads) };
       // The operands are in the order of the operator: q, k, v, past k, past v, lengths, total, cos, sin.
+      const own =
+        node.inputs[0]!.shape[1] === 1
+          ? graph.kernels.attention({ heads, keyValueHeads, headSize: size })
+          : undefined;
+      if (own !== undefined) {
+        const [query, key, value, pastKey, pastValue, lengths, , cos, sin] = inputs;
+        const shape = graph.temporary('Shape', [pastKey]);
+        const operands = [query, key, value, pastKey, pastValue, lengths, cos, sin, shape];
+        graph.define(node.outputs, own, operands, { domain: ownDomain });
+        return;
+      }
       if (size % 16 === 0) {
         const rotary = { do_rotary: intAttribute(1), rotary_interleaved: intAttribute(0) };
         graph.define(node.outputs, 'GroupQueryAttention', inputs, {

@@ -6,7 +6,7 @@ import { AhaError } from '../../errors.ts';
 import { decompose } from '../../graph/decompose.ts';
 import { type GraphFunction, topologicalOrder } from '../../graph/function.ts';
 import { attributesOf, inputOp, type Node, type Tensor } from '../../graph/tensor.ts';
-import { GraphWriter } from './graph-writer.ts';
+import { GraphWriter, noKernels, type OwnKernels } from './graph-writer.ts';
 import { elementwiseRules } from './lowering-elementwise.ts';
 import { headRules } from './lowering-head.ts';
 import { indexingRules } from './lowering-indexing.ts';
@@ -36,10 +36,11 @@ export function lower(
   fn: GraphFunction,
   name: string,
   constants: ReadonlySet<string> = new Set(),
+  kernels: OwnKernels = noKernels,
 ): OnnxModel {
   const used = new Set<Tensor>(fn.outputs.values());
   for (const node of fn.nodes) for (const tensor of node.inputs) used.add(tensor);
-  const graph = new GraphWriter(fn.inputs, fn.outputs, used);
+  const graph = new GraphWriter(fn.inputs, fn.outputs, used, kernels);
   for (const [output, tensor] of fn.outputs) graph.want(tensor, output);
   for (const node of fn.nodes) lowerNode(node, graph);
   for (const [output, tensor] of fn.outputs) {

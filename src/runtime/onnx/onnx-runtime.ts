@@ -6,20 +6,27 @@ import type { CompileOptions, LiveResources, Runtime, TensorBinding } from '../r
 import { checkInputs, checkNames, missingInput } from './bindings.ts';
 import { boundTensor, NativeHeap, OnnxBuffer } from './buffer.ts';
 import { acquireEnvironment, type EnvironmentOptions, releaseEnvironment } from './environment.ts';
+import { noKernels, type OwnKernels } from './graph-writer.ts';
 import { lower } from './lowering.ts';
 import { OnnxProgram } from './program.ts';
 import type { OnnxModel } from './protobuf.ts';
 import { RunLedger, type RunTotals } from './run-ledger.ts';
 import { createSession, type SessionOptions } from './session.ts';
 
+export interface OnnxRuntimeOptions extends EnvironmentOptions {
+  /** Whether kernels of our own are used where the machine runs them (`../native`). Default true. */
+  readonly kernels?: boolean;
+}
+
 /** Opens ONNX Runtime. @throws AhaError `onnxruntime-*` if it cannot be loaded, `threads-*`. */
-export function openOnnxRuntime(options: EnvironmentOptions = {}): OnnxRuntime {
+export function openOnnxRuntime(options: OnnxRuntimeOptions = {}): OnnxRuntime {
   return new OnnxRuntime(options);
 }
 
 export class OnnxRuntime implements Runtime {
   readonly name = 'onnx';
   readonly #heap: NativeHeap;
+  readonly #kernels: OwnKernels;
   readonly #ledger = new RunLedger();
   readonly #programs = new Set<OnnxProgram>();
   /** Programs that are being made. */
@@ -27,8 +34,9 @@ export class OnnxRuntime implements Runtime {
   readonly #lowered = new WeakMap<GraphFunction, Map<string, OnnxModel>>();
   #open = true;
 
-  constructor(options: EnvironmentOptions) {
+  constructor(options: OnnxRuntimeOptions) {
     this.#heap = new NativeHeap(acquireEnvironment(options));
+    this.#kernels = options.kernels === false ? noKernels : this.#heap.environment.operators;
   }
 
   get threads(): number {
@@ -61,7 +69,7 @@ export class OnnxRuntime implements Runtime {
     const known = this.#lowered.get(fn) ?? new Map<string, OnnxModel>();
     this.#lowered.set(fn, known);
     const key = JSON.stringify([name, constants]);
-    const model = known.get(key) ?? lower(fn, name, new Set(constants));
+    const model = known.get(key) ?? lower(fn, name, new Set(constants), this.#kernels);
     known.set(key, model);
     return model;
   }

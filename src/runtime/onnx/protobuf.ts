@@ -64,6 +64,8 @@ export interface NotEmpty {
 const irVersion = 10n;
 /** TensorProto.DataLocation: not in this message. */
 const externalLocation = 1;
+/** The domain of operators of our own. */
+export const ownDomain = 'aha';
 /** Versions of the operator sets that the lowering is written for. */
 const operatorSets = [
   { domain: '', version: 22n },
@@ -77,7 +79,9 @@ export function encodeModel(model: OnnxModel): Uint8Array {
     create(messages.ModelProto, {
       irVersion,
       producerName: 'aha',
-      opsetImport: operatorSets,
+      opsetImport: model.nodes.some(({ domain }) => domain === ownDomain)
+        ? [...operatorSets, { domain: ownDomain, version: 1n }]
+        : operatorSets,
       graph: {
         name: model.name,
         // Last first: see schedule.ts.

@@ -23,7 +23,7 @@ export async function createSession(
   model: OnnxModel,
   { optimization = 0, profile, entries = {}, constants = new Map() }: SessionOptions = {},
 ): Promise<bigint> {
-  const { library, handle } = heap.environment;
+  const { library, handle, operators } = heap.environment;
   const bytes = encoded.get(model) ?? encodeModel(model);
   encoded.set(model, bytes);
   const out = new BigUint64Array(1);
@@ -35,6 +35,7 @@ export async function createSession(
     library.DisableMemPattern(options);
     library.SetSessionGraphOptimizationLevel(options, optimization);
     library.AddSessionConfigEntry(options, 'session.use_env_allocators', '1');
+    operators.addTo(options);
     for (const [key, value] of Object.entries(entries)) library.AddSessionConfigEntry(options, key, value);
     if (profile !== undefined) library.EnableProfiling(options, new TextEncoder().encode(`${profile}\0`));
     using names = new NameTable(heap, [...constants.keys()]);

@@ -44,6 +44,9 @@ export const symbols = {
     result: 'status',
     parameters: ['address', 'address', 'size', 'address', 'size', 'int', 'address'],
   },
+  CreateCustomOpDomain: { index: 26, result: 'status', parameters: ['name', 'address'] },
+  CustomOpDomain_Add: { index: 27, result: 'status', parameters: ['address', 'address'] },
+  AddCustomOpDomain: { index: 28, result: 'status', parameters: ['address', 'address'] },
   GetTensorMutableData: { index: 51, result: 'status', parameters: ['address', 'address'] },
   GetTensorElementType: { index: 60, result: 'status', parameters: ['address', 'address'] },
   GetDimensionsCount: { index: 61, result: 'status', parameters: ['address', 'address'] },
@@ -53,6 +56,13 @@ export const symbols = {
   AllocatorAlloc: { index: 75, result: 'status', parameters: ['address', 'size', 'address'] },
   AllocatorFree: { index: 76, result: 'status', parameters: ['address', 'address'] },
   GetAllocatorWithDefaultOptions: { index: 78, result: 'status', parameters: ['address'] },
+  KernelContext_GetInput: { index: 90, result: 'status', parameters: ['address', 'size', 'address'] },
+  // context, output, shape, rank, out
+  KernelContext_GetOutput: {
+    index: 91,
+    result: 'status',
+    parameters: ['address', 'size', 'address', 'size', 'address'],
+  },
   ReleaseEnv: { index: 92, result: 'void', parameters: ['address'] },
   ReleaseStatus: { index: 93, result: 'void', parameters: ['address'] },
   ReleaseMemoryInfo: { index: 94, result: 'void', parameters: ['address'] },
@@ -83,6 +93,12 @@ export const symbols = {
     index: 210,
     result: 'status',
     parameters: ['address', 'address', 'address', 'size'],
+  },
+  // context, function, tasks, parts, argument
+  KernelContext_ParallelFor: {
+    index: 274,
+    result: 'status',
+    parameters: ['address', 'address', 'size', 'size', 'address'],
   },
   SetDeterministicCompute: { index: 273, result: 'status', parameters: ['address', 'int'] },
 } as const satisfies Record<string, Symbol>;

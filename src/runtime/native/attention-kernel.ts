@@ -1,0 +1,388 @@
+/**
+ * Attention of one new token per sequence over a cache of keys and values, in machine code. Reading the cache from
+ * memory is what takes the time: each row is read once, eight numbers at a time, several rows under way at once.
+ *
+ * Inputs: query [B, 1, heads·D], key and value [B, 1, keyValueHeads·D], not rotated yet; past keys and values
+ * [B, keyValueHeads, C, D]; lengths i32 [B], the position of the new token; cos and sin [P, D/2]; the shape of the
+ * past keys, i64 [4]. Outputs: context [B, 1, heads·D], present keys and values, which may be the memory of the past.
+ * A task is a sequence and a head of keys. What a sequence gets depends on nothing but its own operands.
+ */
+import {
+  type Assembler,
+  at,
+  type Memory,
+  r8,
+  r9,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  r15,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  type Register,
+  rsi,
+  rsp,
+  type Vector,
+  ymm,
+} from './assembler.ts';
+import { emitExponential, exponentialData, loadConstants } from './exponential.ts';
+import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+
+export interface AttentionShape {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  /** D: a multiple of 16. */
+  readonly headSize: number;
+}
+
+const [
+  query,
+  key,
+  value,
+  pastKey,
+  pastValue,
+  lengths,
+  cos,
+  sin,
+  cacheShape,
+  context,
+  presentKey,
+  presentValue,
+] = Array.from({ length: 12 }, (_, index) => index) as [
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+];
+export const attentionInputs = 9;
+
+const lanes = 8;
+/** Rows of the cache whose products with a query are summed side by side. */
+const rowsAtOnce = 4;
+const cacheLine = 64;
+/** How far ahead of the products keys are fetched, across the ends of pages, which the processor does not by itself. */
+const aheadBytes = 1536;
+/** Registers that sum up the context. */
+const sums = 8;
+
+export function emitAttention(code: Assembler, functions: KernelFunctions, shape: AttentionShape): void {
+  const { heads, keyValueHeads, headSize } = shape;
+  const task = code.label();
+  const capacity = { input: cacheShape, at: 2 };
+  const batch = { input: cacheShape, at: 0 };
+  const cache = [batch, keyValueHeads, capacity, headSize];
+  emitCompute(
+    code,
+    functions,
+    {
+      inputs: attentionInputs,
+      outputs: [[batch, 1, heads * headSize], cache, cache],
+      tasks: [batch, keyValueHeads],
+    },
+    task,
+  );
+  code.align(32);
+  const constants = {
+    exponential: exponentialData(code),
+    scale: code.floats(1 / Math.sqrt(headSize)),
+    least: code.floats(...Array<number>(lanes).fill(-Infinity)),
+  };
+  code.align(16);
+  code.bind(task);
+  emitTask(code, shape, constants);
+}
+
+interface Constants {
+  readonly exponential: ReturnType<typeof exponentialData>;
+  readonly scale: Memory;
+  readonly least: Memory;
+}
+
+/** Saved beside rbp, from [rbp − 8] down. */
+const saved = [rbx, r12, r13, r14, r15];
+
+function emitTask(
+  code: Assembler,
+  { heads, keyValueHeads, headSize }: AttentionShape,
+  constants: Constants,
+): void {
+  const rowBytes = 4 * headSize;
+  const shared = heads / keyValueHeads;
+  code.push(rbp);
+  code.mov(rbp, rsp);
+  for (const register of saved) code.push(register);
+
+  const frame = rbx;
+  const number = r12;
+  code.mov(frame, rdi);
+  code.mov(number, rsi);
+  // rax = sequence; r13 = its length before the new token.
+  code.mov(rax, number);
+  code.clear(rdx);
+  code.movImmediate(rcx, BigInt(keyValueHeads));
+  code.div(rcx);
+  const length = r13;
+  code.mov(rcx, operand(frame, lengths));
+  code.mov32(length, at(rcx, 0, rax, 4));
+  // r14 = bytes of a slot and head, r15 = where this one's are.
+  const slot = r14;
+  code.mov(rcx, operand(frame, cacheShape));
+  code.mov(slot, at(rcx, 16));
+  code.imul(slot, slot, rowBytes);
+  code.mov(r15, number);
+  code.imul(r15, slot);
+  const [keys, values] = [r8, r9];
+  for (const [present, past, base] of [
+    [presentKey, pastKey, keys],
+    [presentValue, pastValue, values],
+  ] as const) {
+    code.mov(base, operand(frame, present));
+    code.add(base, r15);
+    code.mov(rsi, operand(frame, past));
+    code.add(rsi, r15);
+    const inPlace = code.label();
+    code.cmp(rsi, base);
+    code.jumpIf('equal', inPlace);
+    code.mov(rdi, base);
+    code.mov(rcx, slot);
+    code.repMovsb();
+    code.bind(inPlace);
+  }
+
+  // The new row: the key rotated, the value as it is.
+  const [cosines, sines] = [r10, r11];
+  code.imul(cosines, length, rowBytes / 2);
+  code.mov(sines, cosines);
+  code.add(cosines, operand(frame, cos));
+  code.add(sines, operand(frame, sin));
+  code.imul(rcx, number, rowBytes);
+  code.imul(rdx, length, rowBytes);
+  code.mov(rsi, operand(frame, key));
+  code.add(rsi, rcx);
+  code.lea(rdi, at(keys, 0, rdx));
+  emitRotation(code, { from: rsi, to: rdi, cosines, sines, headSize });
+  code.mov(rsi, operand(frame, value));
+  code.add(rsi, rcx);
+  code.lea(rdi, at(values, 0, rdx));
+  for (let i = 0; i < headSize; i += lanes) {
+    code.load(ymm[0]!, at(rsi, 4 * i));
+    code.store(at(rdi, 4 * i), ymm[0]!);
+  }
+  const count = r13;
+  code.add(count, 1);
+
+  // r15 = the query, rotated and scaled; rsp = a score for each row, and eight more.
+  const rotated = r15;
+  code.sub(rsp, rowBytes);
+  code.and(rsp, -64);
+  code.mov(rotated, rsp);
+  code.lea(rcx, at(count, 16));
+  code.imul(rcx, rcx, 4);
+  code.sub(rsp, rcx);
+  code.and(rsp, -64);
+
+  // r14 = query, r12 = context, rbx = how many are left of those that share the keys.
+  const [from, to, left] = [r14, r12, rbx];
+  code.imul(from, number, shared * rowBytes);
+  code.mov(to, from);
+  code.add(from, operand(frame, query));
+  code.add(to, operand(frame, context));
+  code.movImmediate(left, BigInt(shared));
+  const next = code.label();
+  code.bind(next);
+  code.broadcast(ymm[15]!, constants.scale);
+  emitRotation(code, { from, to: rotated, cosines, sines, headSize, scale: ymm[15]! });
+  emitScores(code, { rotated, keys, values, count, headSize }, constants);
+  emitWeights(code, count, constants);
+  emitContext(code, { values, count, to, headSize });
+  code.add(from, rowBytes);
+  code.add(to, rowBytes);
+  code.sub(left, 1);
+  code.jumpIf('notEqual', next);
+
+  code.zeroUpper();
+  code.lea(rsp, at(rbp, -8 * saved.length));
+  for (const register of saved.toReversed()) code.pop(register);
+  code.pop(rbp);
+  code.ret();
+}
+
+/** (a, b) → (a·cos − b·sin, b·cos + a·sin) for the halves a and b of a row, times the scale if there is one. */
+function emitRotation(
+  code: Assembler,
+  {
+    from,
+    to,
+    cosines,
+    sines,
+    headSize,
+    scale,
+  }: { from: Register; to: Register; cosines: Register; sines: Register; headSize: number; scale?: Vector },
+): void {
+  const half = headSize / 2;
+  const [a, b, c, s, x, y] = ymm as [Vector, Vector, Vector, Vector, Vector, Vector];
+  for (let i = 0; i < half; i += lanes) {
+    code.load(a, at(from, 4 * i));
+    code.load(b, at(from, 4 * (half + i)));
+    code.load(c, at(cosines, 4 * i));
+    code.load(s, at(sines, 4 * i));
+    code.vector('mulps', x, a, c);
+    code.vector('fnmadd231ps', x, b, s);
+    code.vector('mulps', y, b, c);
+    code.vector('fmadd231ps', y, a, s);
+    if (scale !== undefined) {
+      code.vector('mulps', x, x, scale);
+      code.vector('mulps', y, y, scale);
+    }
+    code.store(at(to, 4 * i), x);
+    code.store(at(to, 4 * (half + i)), y);
+  }
+}
+
+/** Scores at [rsp], and the largest in all of ymm15. */
+function emitScores(
+  code: Assembler,
+  {
+    rotated,
+    keys,
+    values,
+    count,
+    headSize,
+  }: { rotated: Register; keys: Register; values: Register; count: Register; headSize: number },
+  { least }: Constants,
+): void {
+  const rowBytes = 4 * headSize;
+  const [done, row, valueRow, largest, part] = [rcx, rsi, rdx, ymm[15]!, ymm[4]!];
+  const products = ymm.slice(0, rowsAtOnce);
+  const multiply = (rows: readonly Vector[]) => {
+    for (const sum of rows) code.zero(sum);
+    for (let i = 0; i < headSize; i += lanes) {
+      code.load(part, at(rotated, 4 * i));
+      for (const [r, sum] of rows.entries())
+        code.vector('fmadd231ps', sum, part, at(row, r * rowBytes + 4 * i));
+    }
+  };
+  const [a, b, c, d] = products as [Vector, Vector, Vector, Vector];
+  code.load(largest, least);
+  code.clear(done);
+  code.mov(row, keys);
+  code.mov(valueRow, values);
+  const [blocks, rest, end] = [code.label(), code.label(), code.label()];
+  code.bind(blocks);
+  code.lea(rax, at(done, rowsAtOnce));
+  code.cmp(rax, count);
+  code.jumpIf('above', rest);
+  for (let line = 0; line < rowsAtOnce * rowBytes; line += cacheLine) {
+    code.prefetch(at(row, aheadBytes + line));
+    code.prefetch(at(valueRow, line));
+  }
+  multiply(products);
+  code.vector('haddps', a, a, b);
+  code.vector('haddps', c, c, d);
+  code.vector('haddps', a, a, c);
+  code.upperHalf(b, a);
+  code.narrow('addps', a, a, b);
+  code.storeHalf(at(rsp, 0, done, 4), a);
+  code.narrow('maxps', largest, largest, a);
+  code.add(row, rowsAtOnce * rowBytes);
+  code.add(valueRow, rowsAtOnce * rowBytes);
+  code.mov(done, rax);
+  code.jump(blocks);
+
+  code.bind(rest);
+  code.cmp(done, count);
+  code.jumpIf('aboveOrEqual', end);
+  multiply([a]);
+  code.vector('haddps', a, a, a);
+  code.vector('haddps', a, a, a);
+  code.upperHalf(b, a);
+  code.narrow('addss', a, a, b);
+  code.storeOne(at(rsp, 0, done, 4), a);
+  code.narrow('maxss', largest, largest, a);
+  code.add(row, rowBytes);
+  code.add(done, 1);
+  code.jump(rest);
+
+  code.bind(end);
+  code.load(a, least);
+  code.store(at(rsp, 0, done, 4), a);
+  emitReduction(code, 'maxps', largest, a);
+}
+
+/** Scores become weights that sum to 1 but for the factor in all of ymm15. */
+function emitWeights(code: Assembler, count: Register, { exponential }: Constants): void {
+  const done = rcx;
+  const [x, t, y, largest, total] = [ymm[0]!, ymm[1]!, ymm[2]!, ymm[15]!, ymm[14]!];
+  const needed = loadConstants(code, exponential, [ymm[3]!, ymm[4]!, ymm[5]!, ymm[6]!, ymm[7]!]);
+  code.zero(total);
+  code.clear(done);
+  const [again, end] = [code.label(), code.label()];
+  code.bind(again);
+  code.cmp(done, count);
+  code.jumpIf('aboveOrEqual', end);
+  code.load(x, at(rsp, 0, done, 4));
+  code.vector('subps', x, x, largest);
+  emitExponential(code, needed, [x, t, y]);
+  code.store(at(rsp, 0, done, 4), x);
+  code.vector('addps', total, total, x);
+  code.add(done, lanes);
+  code.jump(again);
+  code.bind(end);
+  code.upperHalf(t, total);
+  code.narrow('addps', total, total, t);
+  emitReduction(code, 'addps', total, t);
+  code.load(x, exponential.one);
+  code.vector('divps', largest, x, total);
+}
+
+/** The lower four elements of `of` combined, to all eight. */
+function emitReduction(code: Assembler, by: 'addps' | 'maxps', of: Vector, spare: Vector): void {
+  code.narrow('movhlps', spare, of, of);
+  code.narrow(by, of, of, spare);
+  code.permuteHalf(spare, of, 0x55);
+  code.narrow(by, of, of, spare);
+  code.broadcast(of, of);
+}
+
+/** Σ weight · value, times ymm15. */
+function emitContext(
+  code: Assembler,
+  { values, count, to, headSize }: { values: Register; count: Register; to: Register; headSize: number },
+): void {
+  const rowBytes = 4 * headSize;
+  const [done, row, weight, factor] = [rcx, rsi, ymm[8]!, ymm[15]!];
+  for (let start = 0; start < headSize; start += sums * lanes) {
+    const parts = ymm.slice(0, Math.min(sums, (headSize - start) / lanes));
+    for (const part of parts) code.zero(part);
+    code.clear(done);
+    code.mov(row, values);
+    const again = code.label();
+    code.bind(again);
+    code.broadcast(weight, at(rsp, 0, done, 4));
+    for (const [at8, part] of parts.entries()) {
+      code.vector('fmadd231ps', part, weight, at(row, 4 * (start + lanes * at8)));
+    }
+    code.add(row, rowBytes);
+    code.add(done, 1);
+    code.cmp(done, count);
+    code.jumpIf('below', again);
+    for (const [at8, part] of parts.entries()) {
+      code.vector('mulps', part, part, factor);
+      code.store(at(to, 4 * (start + lanes * at8)), part);
+    }
+  }
+}

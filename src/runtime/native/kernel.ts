@@ -1,0 +1,119 @@
+/**
+ * What all kernels share: the part that ONNX Runtime calls, which fetches the operands of an operator and hands tasks
+ * to its pool of threads.
+ *
+ * A task is machine code of its own with the calling convention of System V: rdi holds the address of a frame, the
+ * pointers to all inputs, then all outputs; rsi holds the number of the task.
+ */
+import {
+  type Assembler,
+  at,
+  type Label,
+  r8,
+  r12,
+  rax,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  type Register,
+  rsi,
+  rsp,
+} from './assembler.ts';
+
+/** Addresses of ONNX Runtime's functions that a kernel calls. */
+export interface KernelFunctions {
+  readonly KernelContext_GetInput: bigint;
+  readonly KernelContext_GetOutput: bigint;
+  readonly GetTensorMutableData: bigint;
+  readonly KernelContext_ParallelFor: bigint;
+}
+
+/** A size that is known now, or element `at` of the input number `input`, i64. */
+export type Size = number | { readonly input: number; readonly at: number };
+
+export interface KernelShape {
+  readonly inputs: number;
+  /** The shape of each output. */
+  readonly outputs: readonly (readonly Size[])[];
+  /** How many tasks there are: the product of these. */
+  readonly tasks: readonly Size[];
+}
+
+/** Parts that tasks are handed out in: enough that a thread which is late holds up little. */
+const mostParts = 32;
+
+/** The operand number `index` of a frame: inputs first, then outputs. */
+export function operand(frame: Register, index: number) {
+  return at(frame, 8 * index);
+}
+
+/** `KernelCompute` of an operator of this shape, whose tasks run the code at `task`. */
+export function emitCompute(
+  code: Assembler,
+  functions: KernelFunctions,
+  { inputs, outputs, tasks }: KernelShape,
+  task: Label,
+): void {
+  const rank = Math.max(...outputs.map((shape) => shape.length));
+  // The frame, an address that functions answer in, a shape.
+  const answer = 8 * (inputs + outputs.length);
+  const shape = answer + 8;
+  const bytes = Math.ceil((shape + 8 * rank) / 16) * 16;
+  const callFunction = (name: keyof KernelFunctions) => {
+    code.movImmediate(rax, functions[name]);
+    code.call(rax);
+  };
+  const takeData = (index: number) => {
+    code.mov(rdi, at(rsp, answer));
+    code.lea(rsi, at(rsp, 8 * index));
+    callFunction('GetTensorMutableData');
+  };
+  const loadSize = (to: Register, size: Size) => {
+    if (typeof size === 'number') return code.movImmediate(to, BigInt(size));
+    code.mov(to, at(rsp, 8 * size.input));
+    code.mov(to, at(to, 8 * size.at));
+  };
+
+  // Three registers and the return address keep the stack aligned.
+  code.push(rbx);
+  code.push(r12);
+  code.push(r12);
+  code.sub(rsp, bytes);
+  code.mov(rbx, rsi);
+  for (let index = 0; index < inputs; index++) {
+    code.mov(rdi, rbx);
+    code.movImmediate(rsi, BigInt(index));
+    code.lea(rdx, at(rsp, answer));
+    callFunction('KernelContext_GetInput');
+    takeData(index);
+  }
+  for (const [index, sizes] of outputs.entries()) {
+    for (const [axis, size] of sizes.entries()) {
+      loadSize(rax, size);
+      code.mov(at(rsp, shape + 8 * axis), rax);
+    }
+    code.mov(rdi, rbx);
+    code.movImmediate(rsi, BigInt(index));
+    code.lea(rdx, at(rsp, shape));
+    code.movImmediate(rcx, BigInt(sizes.length));
+    code.lea(r8, at(rsp, answer));
+    callFunction('KernelContext_GetOutput');
+    takeData(inputs + index);
+  }
+  code.movImmediate(rdx, 1n);
+  for (const size of tasks) {
+    loadSize(rax, size);
+    code.imul(rdx, rax);
+  }
+  code.mov(rdi, rbx);
+  code.lea(rsi, code.atLabel(task));
+  code.movImmediate(rcx, BigInt(mostParts));
+  code.mov(r8, rsp);
+  callFunction('KernelContext_ParallelFor');
+  code.add(rsp, bytes);
+  code.pop(r12);
+  code.pop(r12);
+  code.pop(rbx);
+  code.ret();
+}

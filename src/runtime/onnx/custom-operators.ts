@@ -1,0 +1,132 @@
+/**
+ * Operators of our own in ONNX Runtime: its C API asks a table of functions (OrtCustomOp) for the name, the types of
+ * the operands and the computation of each. The functions are machine code like the kernels, because they are called
+ * from the library's threads.
+ */
+import { Assembler, at, type Label, rax, rsi } from '../native/assembler.ts';
+import { attentionInputs, type AttentionShape, emitAttention } from '../native/attention-kernel.ts';
+import { makeExecutable, runsKernels } from '../native/executable-memory.ts';
+import type { KernelFunctions } from '../native/kernel.ts';
+import type { OwnKernels } from './graph-writer.ts';
+import type { OrtLibrary } from './library.ts';
+import { ownDomain } from './protobuf.ts';
+import { elementTypes } from './symbols.ts';
+
+interface Operator {
+  readonly name: string;
+  readonly inputs: readonly (keyof typeof elementTypes)[];
+  readonly outputs: readonly (keyof typeof elementTypes)[];
+  emit(code: Assembler, functions: KernelFunctions): void;
+}
+
+/** The version of the table whose functions we fill in; those added later are not asked for. */
+const tableVersion = 12;
+/** Functions of an OrtCustomOp in the order of the table, behind its version. */
+const tableLength = 32;
+
+export class CustomOperators implements OwnKernels {
+  readonly #library: OrtLibrary;
+  readonly #domain: bigint;
+  readonly #known = new Map<string, boolean>();
+  #count = 0;
+
+  constructor(library: OrtLibrary) {
+    const out = new BigUint64Array(1);
+    library.CreateCustomOpDomain(ownDomain, out);
+    this.#library = library;
+    this.#domain = out[0]!;
+  }
+
+  /** The name of the operator, or undefined if there is none for this shape on this machine. */
+  attention(shape: AttentionShape): string | undefined {
+    const { heads, keyValueHeads, headSize } = shape;
+    if (headSize % 16 !== 0 || !runsKernels()) return undefined;
+    const name = `CachedAttention_${heads}_${keyValueHeads}_${headSize}`;
+    return this.#define({
+      name,
+      inputs: ['f32', 'f32', 'f32', 'f32', 'f32', 'i32', 'f32', 'f32', 'i64'].slice(
+        0,
+        attentionInputs,
+      ) as Operator['inputs'],
+      outputs: ['f32', 'f32', 'f32'],
+      emit: (code, functions) => emitAttention(code, functions, shape),
+    });
+  }
+
+  /** Makes the operators that were asked for so far known to a session. */
+  addTo(sessionOptions: bigint): void {
+    if (this.#count > 0) this.#library.AddCustomOpDomain(sessionOptions, this.#domain);
+  }
+
+  #define(operator: Operator): string | undefined {
+    const known = this.#known.get(operator.name);
+    const made = known ?? this.#make(operator);
+    this.#known.set(operator.name, made);
+    return made ? operator.name : undefined;
+  }
+
+  #make(operator: Operator): boolean {
+    const code = new Assembler();
+    const compute = code.label();
+    code.bind(compute);
+    operator.emit(code, this.#library.kernelFunctions);
+    const functions = [...emitFunctions(code, operator), [8, compute] as const];
+    code.align(8);
+    const table = code.length;
+    code.data(...new Uint8Array(8 * tableLength));
+    const address = makeExecutable(code.finish(), (memory, start) => {
+      memory.setUint32(table, tableVersion, true);
+      for (const [index, label] of functions) {
+        memory.setBigUint64(table + 8 * index, start + BigInt(label.position!), true);
+      }
+    });
+    if (address === undefined) return false;
+    this.#library.CustomOpDomain_Add(this.#domain, address + BigInt(table));
+    this.#count++;
+    return true;
+  }
+}
+
+/** The small functions of the table, by their index. */
+function emitFunctions(code: Assembler, { name, inputs, outputs }: Operator): [number, Label][] {
+  const define = (body: () => void): Label => {
+    code.align(16);
+    const label = code.label();
+    code.bind(label);
+    body();
+    code.ret();
+    return label;
+  };
+  const constant = (value: number) => define(() => code.movImmediate(rax, BigInt(value)));
+  const address = (label: Label) => define(() => code.lea(rax, code.atLabel(label)));
+  /** Element rsi of a table. */
+  const chosen = (types: Operator['inputs']) => {
+    code.align(4);
+    const table = code.integers(...types.map((type) => elementTypes[type]));
+    return define(() => {
+      code.lea(rax, table);
+      code.mov32(rax, at(rax, 0, rsi, 4));
+    });
+  };
+  const text = (value: string) => {
+    const label = code.label();
+    code.bind(label);
+    code.data(...new TextEncoder().encode(`${value}\0`));
+    return label;
+  };
+  const zero = constant(0);
+  const one = constant(1);
+  return [
+    [1, one], // CreateKernel: an operator has no state, but must have an address
+    [2, address(text(name))], // GetName
+    [3, address(text('CPUExecutionProvider'))], // GetExecutionProviderType
+    [4, chosen(inputs)], // GetInputType
+    [5, constant(inputs.length)], // GetInputTypeCount
+    [6, chosen(outputs)], // GetOutputType
+    [7, constant(outputs.length)], // GetOutputTypeCount
+    [9, zero], // KernelDestroy
+    [10, zero], // GetInputCharacteristic: required
+    [11, zero], // GetOutputCharacteristic
+    [12, zero], // GetInputMemoryType: the default
+  ];
+}
