@@ -3,12 +3,13 @@
  * its own table first and asks here for the rest.
  */
 import { chunks, concat, reshape } from './ops/shape.ts';
-import { add, detachOp, exp, mul, neg } from './ops/elementwise.ts';
+import { add, detachOp, exp, mul, neg, sigmoid, silu, sub } from './ops/elementwise.ts';
+import { rmsNormGradientOp, swigluGradientOp, swigluOp } from './ops/fused.ts';
 import { addAlongLast, takeAlongLast } from './ops/indexing.ts';
 import { addmm, matmul } from './ops/matmul.ts';
 import { logSoftmax, sum } from './ops/reduce.ts';
 import { tokenLogprobsGradientOp, tokenLogprobsOp } from './ops/token-logprobs.ts';
-import { attributesOf, type Node, type Tensor } from './tensor.ts';
+import { attributesOf, type Node, scalar, type Tensor } from './tensor.ts';
 
 /** The outputs of `node` computed by simpler operations, or undefined if it is a simple one itself. */
 export function decompose(node: Node): readonly Tensor[] | undefined {
@@ -19,6 +20,33 @@ const decompositions = new Map<string, (node: Node) => readonly Tensor[]>([
   [detachOp.name, (node) => [node.inputs[0]!]],
   [tokenLogprobsOp.name, tokenLogprobsInChunks],
   [tokenLogprobsGradientOp.name, tokenLogprobsGradientInChunks],
+  [
+    swigluOp.name,
+    ({ inputs }) => {
+      const [gate, up] = inputs as [Tensor, Tensor];
+      return [mul(silu(gate), up)];
+    },
+  ],
+  [
+    swigluGradientOp.name,
+    ({ inputs }) => {
+      const [gate, up, gradient] = inputs as [Tensor, Tensor, Tensor];
+      const [s, y] = [sigmoid(gate), silu(gate)];
+      const slope = add(s, mul(y, sub(scalar(1), s)));
+      return [mul(mul(gradient, up), slope), mul(gradient, y)];
+    },
+  ],
+  [
+    rmsNormGradientOp.name,
+    ({ inputs }) => {
+      const [x, weight, inverse, gradient] = inputs as [Tensor, Tensor, Tensor, Tensor];
+      const normalised = mul(x, inverse);
+      const scaled = mul(gradient, weight);
+      const width = scalar(1 / (x.shape.at(-1) as number));
+      const mean = mul(sum(mul(scaled, normalised), { axes: [-1], keepDims: true }), width);
+      return [mul(sub(scaled, mul(normalised, mean)), inverse), mul(gradient, normalised)];
+    },
+  ],
 ]);
 
 function tokenLogprobsInChunks(node: Node): Tensor[] {

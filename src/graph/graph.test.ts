@@ -11,6 +11,7 @@ import { addmm, matmul } from './ops/matmul.ts';
 import { argmax, softmax, sum } from './ops/reduce.ts';
 import { chunks, concat, expand, iota, reshape, slice, split, transpose } from './ops/shape.ts';
 import { tokenLogprobs } from './ops/token-logprobs.ts';
+import { rmsNormGradient, swiglu } from './ops/fused.ts';
 import { cachedAttention, rmsNorm, rope } from './ops/transformer.ts';
 import { attributesOf, constant, input, type Tensor } from './tensor.ts';
 
@@ -21,6 +22,11 @@ const b = (...shape: Dim[]) => input(`b${counter++}`, 'bool', shape);
 
 /** Each application and the whole message of its error, which must name the operation and all shapes. */
 const misfits: [string, () => unknown][] = [
+  ['swiglu(f32[2, 3], f32[3]): floats of one shape are needed.', () => swiglu(f(2, 3), f(3))],
+  [
+    'rmsNormGradient(f32[2, 3], f32[3], f32[2], f32[2, 3]): x, weight, inverse and gradient do not belong together.',
+    () => rmsNormGradient(f(2, 3), f(3), f(2), f(2, 3)),
+  ],
   ['add(f32[2, 3], f32[4]): axis -1 is 3 in one operand and 4 in another.', () => add(f(2, 3), f(4))],
   [
     'mul(f32[B, 1, 3], f32[T, 3, 3]): axis -3 is B in one operand and T in another.',
@@ -156,6 +162,7 @@ describe('shape rules', () => {
       max: 'sum',
       logSoftmax: 'softmax',
       cumsum: 'softmax',
+      swigluGradient: 'swiglu',
       tokenLogprobsGradient: 'tokenLogprobs',
     };
     // These accept everything: they have no inputs, or any shape will do.

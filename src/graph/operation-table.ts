@@ -1,5 +1,6 @@
 /** Every operation by name, for conformance tests: a runtime or a gradient that lacks one is found by them. */
 import * as elementwise from './ops/elementwise.ts';
+import * as fused from './ops/fused.ts';
 import * as indexing from './ops/indexing.ts';
 import * as matmul from './ops/matmul.ts';
 import * as reduce from './ops/reduce.ts';
@@ -10,6 +11,7 @@ import { constantOp, inputOp, type Operation } from './tensor.ts';
 
 const modules: readonly object[] = [
   elementwise,
+  fused,
   indexing,
   matmul,
   reduce,

@@ -7,7 +7,8 @@
  * Letters of shapes: B sequences, T tokens of each, N = B·T, H hidden, D head, V vocabulary.
  */
 import { type Dim, dimProduct } from '../graph/dim.ts';
-import { add, cast, equal, lessEqual, mul, silu, where } from '../graph/ops/elementwise.ts';
+import { add, cast, equal, lessEqual, where } from '../graph/ops/elementwise.ts';
+import { swiglu } from '../graph/ops/fused.ts';
 import { indexSelect } from '../graph/ops/indexing.ts';
 import { addmm, matmul } from '../graph/ops/matmul.ts';
 import { softmax } from '../graph/ops/reduce.ts';
@@ -91,7 +92,7 @@ export function decoderHidden(
     const normalised = norm('post_attention_layernorm', hidden);
     const gate = seen('gate', apply('mlp.gate_proj', normalised));
     const up = seen('up', apply('mlp.up_proj', normalised));
-    hidden = add(hidden, apply('mlp.down_proj', mul(silu(gate), up)));
+    hidden = add(hidden, apply('mlp.down_proj', swiglu(gate, up)));
   }
   observe('last', hidden);
   return rmsNorm(hidden, parameter(weights, 'model.norm.weight'), rmsNormEps);

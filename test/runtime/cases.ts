@@ -6,6 +6,7 @@ import type { Dim } from '../../src/graph/dim.ts';
 import type { DType } from '../../src/graph/dtype.ts';
 import { backward } from '../../src/graph/gradients/backward.ts';
 import * as elementwise from '../../src/graph/ops/elementwise.ts';
+import * as fused from '../../src/graph/ops/fused.ts';
 import * as indexing from '../../src/graph/ops/indexing.ts';
 import * as products from '../../src/graph/ops/matmul.ts';
 import * as reductions from '../../src/graph/ops/reduce.ts';
@@ -353,6 +354,26 @@ export const randomCases: readonly RandomCase[] = [
 
   // A vocabulary small enough for one piece, and one that a runtime may cut.
   ...[7, 5000].flatMap((vocabulary) => flags.flatMap((transposed) => headCases(vocabulary, transposed))),
+  ...[16, 12].flatMap((width): RandomCase[] => [
+    // ONNX Runtime's sigmoid is good to a few units of 10⁻⁷, which the gate multiplies.
+    {
+      op: 'swiglu',
+      operands: [wide('B', width), f('B', width)],
+      build: fused.swiglu,
+      tolerance: 1e-5,
+    },
+    {
+      op: 'swigluGradient',
+      operands: [wide('B', 'T', width), f('B', 'T', width), f('B', 'T', width)],
+      build: fused.swigluGradient,
+      tolerance: 1e-5,
+    },
+    {
+      op: 'rmsNormGradient',
+      operands: [f('B', 'T', width), f(width), positive('B', 'T', 1), f('B', 'T', width)],
+      build: fused.rmsNormGradient,
+    },
+  ]),
   {
     op: 'rmsNorm',
     operands: [f('B', 'T', 8), f(8)],

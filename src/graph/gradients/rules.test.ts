@@ -29,6 +29,7 @@ import { addmm, matmul } from '../ops/matmul.ts';
 import { logSoftmax, max, softmax, sum } from '../ops/reduce.ts';
 import { concat, expand, reshape, slice, split, transpose } from '../ops/shape.ts';
 import { tokenLogprobs } from '../ops/token-logprobs.ts';
+import { swiglu } from '../ops/fused.ts';
 import { rmsNorm, rope } from '../ops/transformer.ts';
 import { input, type Tensor, type Value } from '../tensor.ts';
 import { backward } from './backward.ts';
@@ -162,6 +163,7 @@ const cases: Case[] = [
     operands: [f('B', 'T', 4), index(4, 'B', 'T'), f('B', 'T')],
     build: addAlongLast,
   },
+  { rule: 'swiglu', operands: [f('B', 'T'), f('B', 'T')], build: swiglu },
   { rule: 'rmsNorm', operands: [f('B', 'T', 4), f(4)], build: (x, weight) => rmsNorm(x, weight, 1e-2) },
   ...flags.map((inverse): Case => ({
     rule: 'rope',

@@ -61,6 +61,7 @@ import {
   transposeOp,
 } from '../ops/shape.ts';
 import { tokenLogprobsGradientOp, tokenLogprobsOp } from '../ops/token-logprobs.ts';
+import { rmsNormGradient, swigluGradient, swigluOp } from '../ops/fused.ts';
 import { rmsNormOp, rope, ropeOp } from '../ops/transformer.ts';
 import { applyAll, attributesOf, type Node, scalar, type Tensor } from '../tensor.ts';
 import { dimProduct } from '../dim.ts';
@@ -301,15 +302,15 @@ const rules: readonly (readonly [{ readonly name: string }, GradientRule])[] = [
     rmsNormOp,
     rule((node, g, [needX, needWeight]) => {
       const [x, weight] = node.inputs as [Tensor, Tensor];
-      const inverse = node.outputs[1]!;
-      const normalised = mul(x, inverse);
-      const width = scalar(1 / (x.shape.at(-1) as number));
-      const scaled = mul(g, weight);
-      const mean = mul(sum(mul(scaled, normalised), { axes: [-1], keepDims: true }), width);
-      return [
-        needX ? mul(sub(scaled, mul(normalised, mean)), inverse) : undefined,
-        needWeight ? sumTo(mul(g, normalised), weight.shape) : undefined,
-      ];
+      const [ofX, product] = rmsNormGradient(x, weight, node.outputs[1]!, g);
+      return [needX ? ofX : undefined, needWeight ? sumTo(product, weight.shape) : undefined];
+    }),
+  ],
+  [
+    swigluOp,
+    rule((node, g) => {
+      const [gate, up] = node.inputs as [Tensor, Tensor];
+      return swigluGradient(gate, up, g);
     }),
   ],
   [

@@ -7,6 +7,7 @@ import { Assembler, at, type Label, rax, rsi } from '../native/assembler.ts';
 import { attentionInputs, type AttentionShape, emitAttention } from '../native/attention-kernel.ts';
 import { makeExecutable, runsKernels } from '../native/executable-memory.ts';
 import type { KernelFunctions } from '../native/kernel.ts';
+import { emitRowKernel, type RowKernel, rowOperands, type RowShape } from '../native/row-kernels.ts';
 import type { OwnKernels } from './graph-writer.ts';
 import type { OrtLibrary } from './library.ts';
 import { ownDomain } from './protobuf.ts';
@@ -50,6 +51,18 @@ export class CustomOperators implements OwnKernels {
       ) as Operator['inputs'],
       outputs: ['f32', 'f32', 'f32'],
       emit: (code, functions) => emitAttention(code, functions, shape),
+    });
+  }
+
+  rows(kernel: RowKernel, shape: RowShape): string | undefined {
+    const { rank, width } = shape;
+    if (width % 8 !== 0 || rank < 2 || !runsKernels()) return undefined;
+    const [inputs, outputs] = rowOperands[kernel];
+    return this.#define({
+      name: `${kernel}_${rank}_${width}`,
+      inputs: [...Array<'f32'>(inputs).fill('f32'), 'i64'],
+      outputs: Array<'f32'>(outputs).fill('f32'),
+      emit: (code, functions) => emitRowKernel(code, functions, kernel, shape),
     });
   }
 

@@ -6,6 +6,7 @@ import { AhaError } from '../../errors.ts';
 import { type Dim, dimFactors } from '../../graph/dim.ts';
 import type { DType } from '../../graph/dtype.ts';
 import type { Tensor } from '../../graph/tensor.ts';
+import type { RowKernel } from '../native/row-kernels.ts';
 import type { AttributeValue, NotEmpty, OnnxNode, OnnxTensor } from './protobuf.ts';
 
 export const microsoft = 'com.microsoft';
@@ -13,9 +14,11 @@ export const microsoft = 'com.microsoft';
 /** Operators of our own, by name, where the machine has them. */
 export interface OwnKernels {
   attention(shape: { heads: number; keyValueHeads: number; headSize: number }): string | undefined;
+  /** For operands of that many axes whose last one is that long. */
+  rows(kernel: RowKernel, shape: { rank: number; width: number }): string | undefined;
 }
 
-export const noKernels: OwnKernels = { attention: () => undefined };
+export const noKernels: OwnKernels = { attention: () => undefined, rows: () => undefined };
 
 export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, AttributeValue>>;

@@ -8,6 +8,7 @@ import { type GraphFunction, topologicalOrder } from '../../graph/function.ts';
 import { attributesOf, inputOp, type Node, type Tensor } from '../../graph/tensor.ts';
 import { GraphWriter, noKernels, type OwnKernels } from './graph-writer.ts';
 import { elementwiseRules } from './lowering-elementwise.ts';
+import { fusedRules } from './lowering-fused.ts';
 import { headRules } from './lowering-head.ts';
 import { indexingRules } from './lowering-indexing.ts';
 import { linearRules } from './lowering-linear.ts';
@@ -16,8 +17,8 @@ import { transformerRules } from './lowering-transformer.ts';
 import type { OnnxModel } from './protobuf.ts';
 import { schedule } from './schedule.ts';
 
-/** Emits nodes for `node` that define all of its outputs. */
-export type LoweringRule = (node: Node, graph: GraphWriter) => void;
+/** Emits nodes for `node` that define all of its outputs, or says that it must be decomposed here. */
+export type LoweringRule = (node: Node, graph: GraphWriter) => void | 'decompose';
 
 export const loweringRules: ReadonlyMap<string, LoweringRule> = new Map([
   ...elementwiseRules,
@@ -26,6 +27,7 @@ export const loweringRules: ReadonlyMap<string, LoweringRule> = new Map([
   ...indexingRules,
   ...transformerRules,
   ...headRules,
+  ...fusedRules,
 ]);
 
 /**
@@ -67,10 +69,7 @@ function lowerNode(node: Node, graph: GraphWriter): void {
     return;
   }
   const rule = loweringRules.get(node.op.name);
-  if (rule !== undefined) {
-    rule(node, graph);
-    return;
-  }
+  if (rule !== undefined && rule(node, graph) !== 'decompose') return;
   const parts = decompose(node);
   if (parts === undefined) {
     throw new AhaError({

@@ -1,0 +1,202 @@
+/**
+ * Elementwise work in machine code, a row of the last axis a task: what would be a chain of operators, each of which
+ * reads and writes all of its operands, is one pass over memory.
+ *
+ * Inputs are those of the operation (`graph/ops/fused.ts`), then the shape of the first, i64; all but the weight and
+ * the inverse of `rmsNormGradient` have that shape, and so have the outputs.
+ */
+import {
+  type Assembler,
+  at,
+  r10,
+  r11,
+  r8,
+  r9,
+  rax,
+  rcx,
+  rdi,
+  rdx,
+  type Register,
+  rsi,
+  type Vector,
+  ymm,
+} from './assembler.ts';
+import { emitExponential, exponentialData, loadConstants } from './exponential.ts';
+import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+
+export type RowKernel = 'swiglu' | 'swigluGradient' | 'rmsNormGradient';
+
+export interface RowShape {
+  /** Axes of the operands. */
+  readonly rank: number;
+  /** Length of the last axis: a multiple of 8. */
+  readonly width: number;
+}
+
+/** Inputs and outputs of each kernel, without the shape. */
+export const rowOperands: Readonly<Record<RowKernel, readonly [inputs: number, outputs: number]>> = {
+  swiglu: [2, 1],
+  swigluGradient: [3, 2],
+  rmsNormGradient: [4, 2],
+};
+
+const lanes = 8;
+
+export function emitRowKernel(
+  code: Assembler,
+  functions: KernelFunctions,
+  kernel: RowKernel,
+  { rank, width }: RowShape,
+): void {
+  const [inputs, outputs] = rowOperands[kernel];
+  const task = code.label();
+  const sizes = Array.from({ length: rank }, (_, axis) => ({ input: inputs, at: axis }));
+  const shape = {
+    inputs: inputs + 1,
+    outputs: Array(outputs).fill(sizes) as (typeof sizes)[],
+    tasks: sizes.slice(0, -1),
+  };
+  emitCompute(code, functions, shape, task);
+  code.align(32);
+  if (kernel === 'rmsNormGradient') emitNormGradient(code, task, width);
+  else emitGate(code, task, width, kernel === 'swigluGradient');
+}
+
+/** `pointers[k]` = operand k at row rsi, whose rows are `rowBytes` long. */
+function loadRows(
+  code: Assembler,
+  rowBytes: number,
+  pointers: readonly (readonly [Register, number])[],
+): void {
+  code.imul(rax, rsi, rowBytes);
+  for (const [pointer, index] of pointers) {
+    code.mov(pointer, operand(rdi, index));
+    code.add(pointer, rax);
+  }
+}
+
+/** Runs `body` for each eight elements; rcx is the number of bytes before them. */
+function eachEight(code: Assembler, width: number, body: () => void): void {
+  code.clear(rcx);
+  const again = code.label();
+  code.bind(again);
+  body();
+  code.add(rcx, 4 * lanes);
+  code.cmp(rcx, 4 * width);
+  code.jumpIf('below', again);
+}
+
+function emitGate(
+  code: Assembler,
+  task: ReturnType<Assembler['label']>,
+  width: number,
+  gradient: boolean,
+): void {
+  const exponential = exponentialData(code);
+  const largest = code.floats(...Array<number>(lanes).fill(87));
+  code.align(16);
+  code.bind(task);
+  const [gate, up, given, first, second] = [r8, r9, rdx, r10, r11];
+  loadRows(
+    code,
+    4 * width,
+    gradient
+      ? [
+          [gate, 0],
+          [up, 1],
+          [given, 2],
+          [first, 4],
+          [second, 5],
+        ]
+      : [
+          [gate, 0],
+          [up, 1],
+          [first, 3],
+        ],
+  );
+  const [x, t, y, g, u, d, s] = ymm as [Vector, Vector, Vector, Vector, Vector, Vector, Vector];
+  const most = ymm[15]!;
+  const constants = loadConstants(code, exponential, [ymm[8]!, ymm[9]!, ymm[10]!, ymm[11]!, ymm[12]!]);
+  const { one } = constants;
+  code.load(most, largest);
+  const here = (row: Register) => at(row, 0, rcx);
+  eachEight(code, width, () => {
+    code.load(g, here(gate));
+    code.load(u, here(up));
+    // s = 1 / (1 + e^−g)
+    code.zero(x);
+    code.vector('subps', x, x, g);
+    code.vector('minps', x, most, x);
+    emitExponential(code, constants, [x, t, y]);
+    code.vector('addps', x, x, one);
+    code.vector('divps', s, one, x);
+    if (!gradient) {
+      code.vector('mulps', s, s, g);
+      code.vector('mulps', s, s, u);
+      code.store(here(first), s);
+      return;
+    }
+    code.load(d, here(given));
+    // gradient of up: d · g · s
+    code.vector('mulps', t, g, s);
+    code.vector('mulps', y, d, t);
+    code.store(here(second), y);
+    // of gate: d · up · (s + g · s · (1 − s))
+    code.vector('subps', y, one, s);
+    code.vector('fmadd213ps', y, t, s);
+    code.vector('mulps', y, y, u);
+    code.vector('mulps', y, y, d);
+    code.store(here(first), y);
+  });
+  code.zeroUpper();
+  code.ret();
+}
+
+function emitNormGradient(code: Assembler, task: ReturnType<Assembler['label']>, width: number): void {
+  const share = code.floats(1 / width);
+  code.align(16);
+  code.bind(task);
+  const [x, given, ofX, product, weight] = [r8, r9, r10, r11, rdx];
+  // The weight is the same for all rows; the inverse is one number for each.
+  code.mov(weight, operand(rdi, 2));
+  const inverse = ymm[15]!;
+  code.broadcast(inverse, at(weight, 0, rsi, 4));
+  loadRows(code, 4 * width, [
+    [x, 0],
+    [given, 3],
+    [ofX, 5],
+    [product, 6],
+  ]);
+  code.mov(weight, operand(rdi, 1));
+  const [a, d, total, spare] = ymm as [Vector, Vector, Vector, Vector];
+  const here = (row: Register) => at(row, 0, rcx);
+  code.zero(total);
+  eachEight(code, width, () => {
+    code.load(a, here(x));
+    code.vector('mulps', a, a, inverse);
+    code.vector('mulps', a, a, here(given));
+    code.store(here(product), a);
+    code.vector('fmadd231ps', total, a, here(weight));
+  });
+  code.upperHalf(spare, total);
+  code.narrow('addps', total, total, spare);
+  code.narrow('movhlps', spare, total, total);
+  code.narrow('addps', total, total, spare);
+  code.permuteHalf(spare, total, 0x55);
+  code.narrow('addps', total, total, spare);
+  code.broadcast(total, total);
+  // −mean · r
+  code.broadcast(spare, share);
+  code.vector('mulps', total, total, spare);
+  code.vector('mulps', total, total, inverse);
+  eachEight(code, width, () => {
+    code.load(d, here(given));
+    code.vector('mulps', d, d, here(weight));
+    code.load(a, here(x));
+    code.vector('fnmadd231ps', d, a, total);
+    code.vector('mulps', d, d, inverse);
+    code.store(here(ofX), d);
+  });
+  code.zeroUpper();
+  code.ret();
+}
