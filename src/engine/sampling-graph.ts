@@ -3,13 +3,10 @@
  * and the draw happen inside the graph.
  *
  * A draw inverts the cumulative distribution at a uniform number that the caller gives per sequence, so that a
- * sequence's tokens depend on its own random stream alone. The distribution is walked in two levels (blocks, then
- * tokens of the chosen block): a cumulative sum over a whole vocabulary is slow and inexact in float32.
+ * sequence's tokens depend on its own random stream alone.
  */
-import { dimProduct } from '../graph/dim.ts';
 import { type GraphFunction, graphFunction } from '../graph/function.ts';
 import {
-  add,
   cast,
   div,
   exp,
@@ -17,14 +14,14 @@ import {
   lessEqual,
   log,
   logicalAnd,
-  minimum,
   mul,
   sub,
   where,
 } from '../graph/ops/elementwise.ts';
-import { indexAdd, indexSelect, takeAlongLast, topK } from '../graph/ops/indexing.ts';
+import { categoricalDraw, drawIndex } from '../graph/ops/draw.ts';
+import { indexAdd, takeAlongLast, topK } from '../graph/ops/indexing.ts';
 import { cumsum, logSoftmax, sum } from '../graph/ops/reduce.ts';
-import { concat, full, iota, reshape, slice } from '../graph/ops/shape.ts';
+import { full, iota, reshape, slice } from '../graph/ops/shape.ts';
 import { input, scalar, type Tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import {
@@ -81,10 +78,13 @@ export function decodeGraph(
     },
   );
   const every = decoderLogits(config, weights, hidden);
-  const logits = mul(forbids ? forbid(every) : every, column(input('inverseTemperature', 'f32', ['B'])));
+  const logits = forbids ? forbid(every) : every;
+  const inverseTemperature = input('inverseTemperature', 'f32', ['B']);
   const uniform = input('uniform', 'f32', ['B']);
   const drawn =
-    candidates === 'all' ? drawFromAll(logits, uniform) : drawFromTop(logits, uniform, candidates);
+    candidates === 'all'
+      ? categoricalDraw(logits, inverseTemperature, uniform)
+      : drawFromTop(mul(logits, column(inverseTemperature)), uniform, candidates);
   return graphFunction({ ...presents, ...drawn, ...recorded });
 }
 
@@ -101,13 +101,6 @@ interface Drawn {
   readonly token: Tensor;
   /** [B] */
   readonly logprob: Tensor;
-}
-
-/** A draw from softmax(logits [B, V]). */
-function drawFromAll(logits: Tensor, uniform: Tensor): Drawn {
-  const logprobs = logSoftmax(logits);
-  const token = drawIndex(exp(logprobs), uniform);
-  return { token, logprob: takeAlongLast(logprobs, token) };
 }
 
 /**
@@ -133,35 +126,6 @@ function drawFromTop(logits: Tensor, uniform: Tensor, candidates: number): Drawn
   const index = drawIndex(kept, uniform);
   const share = div(takeAlongLast(kept, index), sum(kept, { axes: [-1] }));
   return { token: takeAlongLast(top.indices, index), logprob: log(share) };
-}
-
-/** Weights [B, n] ≥ 0 and uniform numbers [B] in [0, 1) → an index of each row, drawn with its weight: i64 [B]. */
-function drawIndex(weights: Tensor, uniform: Tensor): Tensor {
-  const [batch, width] = weights.shape as [string, number];
-  if (width <= 64) return invert(cumsum(weights), mul(uniform, sum(weights, { axes: [-1] })));
-
-  const block = 2 ** Math.round(Math.log2(Math.sqrt(width)));
-  const blocks = Math.ceil(width / block);
-  const padding = blocks * block - width;
-  const padded = padding === 0 ? weights : concat([weights, full([batch, padding], 0)], 1);
-  const rows = reshape(padded, [dimProduct([batch, blocks]), block]);
-  const cumulative = cumsum(reshape(sum(rows, { axes: [-1] }), [batch, blocks]));
-  const target = mul(uniform, reshape(slice(cumulative, 1, blocks - 1, blocks), [batch]));
-  const chosen = invert(cumulative, target);
-  const blockStart = add(mul(iota(batch), scalar(blocks, 'i64')), chosen);
-  const inside = indexSelect(rows, blockStart);
-  // What the blocks before the chosen one hold; 0 for the first.
-  const shifted = concat([full([batch, 1], 0), slice(cumulative, 1, 0, blocks - 1)], 1);
-  const rest = sub(target, takeAlongLast(shifted, chosen));
-  const offset = invert(cumsum(inside), rest);
-  return minimum(add(mul(chosen, scalar(block, 'i64')), offset), scalar(width - 1, 'i64'));
-}
-
-/** The first index of each row whose cumulative weight [B, n] exceeds the target [B]; the last one if none does. */
-function invert(cumulative: Tensor, target: Tensor): Tensor {
-  const width = cumulative.shape[1] as number;
-  const passed = sum(cast(lessEqual(cumulative, column(target)), 'f32'), { axes: [-1] });
-  return minimum(cast(passed, 'i64'), scalar(width - 1, 'i64'));
 }
 
 /** [B] → [B, 1] */

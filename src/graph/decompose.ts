@@ -4,6 +4,7 @@
  */
 import { chunks, concat, reshape } from './ops/shape.ts';
 import { add, detachOp, exp, mul, neg, sigmoid, silu, sub } from './ops/elementwise.ts';
+import { categoricalDrawOp, drawIndex } from './ops/draw.ts';
 import { rmsNormGradientOp, swigluGradientOp, swigluOp } from './ops/fused.ts';
 import { addAlongLast, takeAlongLast } from './ops/indexing.ts';
 import { addmm, matmul } from './ops/matmul.ts';
@@ -20,6 +21,15 @@ const decompositions = new Map<string, (node: Node) => readonly Tensor[]>([
   [detachOp.name, (node) => [node.inputs[0]!]],
   [tokenLogprobsOp.name, tokenLogprobsInChunks],
   [tokenLogprobsGradientOp.name, tokenLogprobsGradientInChunks],
+  [
+    categoricalDrawOp.name,
+    ({ inputs }) => {
+      const [logits, inverseTemperature, uniform] = inputs as [Tensor, Tensor, Tensor];
+      const logprobs = logSoftmax(mul(logits, column(inverseTemperature)));
+      const token = drawIndex(exp(logprobs), uniform);
+      return [token, takeAlongLast(logprobs, token)];
+    },
+  ],
   [
     swigluOp.name,
     ({ inputs }) => {

@@ -11,6 +11,7 @@ import { addmm, matmul } from './ops/matmul.ts';
 import { argmax, softmax, sum } from './ops/reduce.ts';
 import { chunks, concat, expand, iota, reshape, slice, split, transpose } from './ops/shape.ts';
 import { tokenLogprobs } from './ops/token-logprobs.ts';
+import { categoricalDraw } from './ops/draw.ts';
 import { rmsNormGradient, swiglu } from './ops/fused.ts';
 import { cachedAttention, rmsNorm, rope } from './ops/transformer.ts';
 import { attributesOf, constant, input, type Tensor } from './tensor.ts';
@@ -23,6 +24,10 @@ const b = (...shape: Dim[]) => input(`b${counter++}`, 'bool', shape);
 /** Each application and the whole message of its error, which must name the operation and all shapes. */
 const misfits: [string, () => unknown][] = [
   ['swiglu(f32[2, 3], f32[3]): floats of one shape are needed.', () => swiglu(f(2, 3), f(3))],
+  [
+    'categoricalDraw(f32[2, 3], f32[2], f32[3]): logits [B, V] and two numbers for each row are needed.',
+    () => categoricalDraw(f(2, 3), f(2), f(3)),
+  ],
   [
     'rmsNormGradient(f32[2, 3], f32[3], f32[2], f32[2, 3]): x, weight, inverse and gradient do not belong together.',
     () => rmsNormGradient(f(2, 3), f(3), f(2), f(2, 3)),

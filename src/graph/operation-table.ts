@@ -1,5 +1,6 @@
 /** Every operation by name, for conformance tests: a runtime or a gradient that lacks one is found by them. */
 import * as elementwise from './ops/elementwise.ts';
+import * as draw from './ops/draw.ts';
 import * as fused from './ops/fused.ts';
 import * as indexing from './ops/indexing.ts';
 import * as matmul from './ops/matmul.ts';
@@ -10,6 +11,7 @@ import * as transformer from './ops/transformer.ts';
 import { constantOp, inputOp, type Operation } from './tensor.ts';
 
 const modules: readonly object[] = [
+  draw,
   elementwise,
   fused,
   indexing,

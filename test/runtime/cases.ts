@@ -5,6 +5,7 @@
 import type { Dim } from '../../src/graph/dim.ts';
 import type { DType } from '../../src/graph/dtype.ts';
 import { backward } from '../../src/graph/gradients/backward.ts';
+import * as draws from '../../src/graph/ops/draw.ts';
 import * as elementwise from '../../src/graph/ops/elementwise.ts';
 import * as fused from '../../src/graph/ops/fused.ts';
 import * as indexing from '../../src/graph/ops/indexing.ts';
@@ -60,6 +61,8 @@ const positive = (...shape: Dim[]): Operand => ({
   shape,
   draw: (random) => 0.1 + random.next(),
 });
+const share = (...shape: Dim[]): Operand => ({ dtype: 'f32', shape, draw: (random) => random.next() });
+const constantly = (value: number, ...shape: Dim[]): Operand => ({ dtype: 'f32', shape, draw: () => value });
 const wide = (...shape: Dim[]): Operand => ({
   dtype: 'f32',
   shape,
@@ -354,6 +357,16 @@ export const randomCases: readonly RandomCase[] = [
 
   // A vocabulary small enough for one piece, and one that a runtime may cut.
   ...[7, 5000].flatMap((vocabulary) => flags.flatMap((transposed) => headCases(vocabulary, transposed))),
+  // One more than 512 has no kernel of its own; with temperature 0.5 few tokens have most of the weight.
+  ...[16, 512, 513].map((vocabulary): RandomCase => ({
+    op: 'categoricalDraw',
+    operands: [f('B', vocabulary), constantly(2, 'B'), share('B')],
+    build: (logits, inverse, uniform) => {
+      const { token, logprob } = draws.categoricalDraw(logits, inverse, uniform);
+      return [token, logprob];
+    },
+    tolerance: 5e-6,
+  })),
   ...[16, 12].flatMap((width): RandomCase[] => [
     // ONNX Runtime's sigmoid is good to a few units of 10⁻⁷, which the gate multiplies.
     {

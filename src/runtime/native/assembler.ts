@@ -78,6 +78,7 @@ const threeOperands = {
   divps: [0, 1, 0x5e],
   maxps: [0, 1, 0x5f],
   xorps: [0, 1, 0x57],
+  andps: [0, 1, 0x54],
   haddps: [3, 1, 0x7c],
   paddd: [1, 1, 0xfe],
   fmadd213ps: [1, 2, 0xa8],
@@ -88,11 +89,16 @@ const threeOperands = {
 /** The same of the lowest element, or of the lower half. */
 const narrowOperands = {
   addss: [2, 1, 0x58],
+  subss: [2, 1, 0x5c],
   mulss: [2, 1, 0x59],
   divss: [2, 1, 0x5e],
   maxss: [2, 1, 0x5f],
   addps: [0, 1, 0x58],
   maxps: [0, 1, 0x5f],
+  addsd: [3, 1, 0x58],
+  mulsd: [3, 1, 0x59],
+  cvtss2sd: [2, 1, 0x5a],
+  cvtsd2ss: [3, 1, 0x5a],
   /** The upper half of the second to the lower half. */
   movhlps: [0, 1, 0x12],
 } as const satisfies Record<string, Encoding>;
@@ -308,6 +314,16 @@ export class Assembler {
   /** Elements of the lower half by two bits of `control` each. */
   permuteHalf(to: Vector, from: Vector, control: number): void {
     this.#vex([1, 3, 0x04], { to, second: from, wide: false }, control);
+  }
+
+  /** All bits of an element set where a ≤ b does not hold, or one of them is NaN. */
+  notLessEqual(to: Vector, a: Vector, b: Vector): void {
+    this.#vex([0, 1, 0xc2], { to, first: a, second: b }, 0x16);
+  }
+
+  /** Sets the flags by two numbers of 64 bits; `above` is false if one of them is NaN. */
+  compareDoubles(a: Vector, b: Vector): void {
+    this.#vex([1, 1, 0x2f], { to: a, second: b, wide: false });
   }
 
   /** Each element, as an integer, times 2^bits. */

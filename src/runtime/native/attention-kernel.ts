@@ -4,7 +4,7 @@
  *
  * Inputs: query [B, 1, heads·D], key and value [B, 1, keyValueHeads·D], not rotated yet; past keys and values
  * [B, keyValueHeads, C, D]; lengths i32 [B], the position of the new token; cos and sin [P, D/2]; the shape of the
- * past keys, i64 [4]. Outputs: context [B, 1, heads·D], present keys and values, which may be the memory of the past.
+ * past keys, i64 [4]. Outputs: context [B, heads·D], present keys and values, which may be the memory of the past.
  * A task is a sequence and a head of keys. What a sequence gets depends on nothing but its own operands.
  */
 import {
@@ -33,6 +33,7 @@ import {
 } from './assembler.ts';
 import { emitExponential, exponentialData, loadConstants } from './exponential.ts';
 import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+import { emitReduction } from './reduction.ts';
 
 export interface AttentionShape {
   readonly heads: number;
@@ -90,7 +91,7 @@ export function emitAttention(code: Assembler, functions: KernelFunctions, shape
     functions,
     {
       inputs: attentionInputs,
-      outputs: [[batch, 1, heads * headSize], cache, cache],
+      outputs: [[batch, heads * headSize], cache, cache],
       tasks: [batch, keyValueHeads],
     },
     task,
@@ -320,7 +321,7 @@ function emitScores(
   code.bind(end);
   code.load(a, least);
   code.store(at(rsp, 0, done, 4), a);
-  emitReduction(code, 'maxps', largest, a);
+  emitReduction(code, 'maxps', largest, a, 'half');
 }
 
 /** Scores become weights that sum to 1 but for the factor in all of ymm15. */
@@ -342,20 +343,9 @@ function emitWeights(code: Assembler, count: Register, { exponential }: Constant
   code.add(done, lanes);
   code.jump(again);
   code.bind(end);
-  code.upperHalf(t, total);
-  code.narrow('addps', total, total, t);
   emitReduction(code, 'addps', total, t);
   code.load(x, exponential.one);
   code.vector('divps', largest, x, total);
-}
-
-/** The lower four elements of `of` combined, to all eight. */
-function emitReduction(code: Assembler, by: 'addps' | 'maxps', of: Vector, spare: Vector): void {
-  code.narrow('movhlps', spare, of, of);
-  code.narrow(by, of, of, spare);
-  code.permuteHalf(spare, of, 0x55);
-  code.narrow(by, of, of, spare);
-  code.broadcast(of, of);
 }
 
 /** Σ weight · value, times ymm15. */

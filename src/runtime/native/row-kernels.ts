@@ -23,6 +23,7 @@ import {
 } from './assembler.ts';
 import { emitExponential, exponentialData, loadConstants } from './exponential.ts';
 import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+import { emitReduction } from './reduction.ts';
 
 export type RowKernel = 'swiglu' | 'swigluGradient' | 'rmsNormGradient';
 
@@ -178,13 +179,7 @@ function emitNormGradient(code: Assembler, task: ReturnType<Assembler['label']>,
     code.store(here(product), a);
     code.vector('fmadd231ps', total, a, here(weight));
   });
-  code.upperHalf(spare, total);
-  code.narrow('addps', total, total, spare);
-  code.narrow('movhlps', spare, total, total);
-  code.narrow('addps', total, total, spare);
-  code.permuteHalf(spare, total, 0x55);
-  code.narrow('addps', total, total, spare);
-  code.broadcast(total, total);
+  emitReduction(code, 'addps', total, spare);
   // −mean · r
   code.broadcast(spare, share);
   code.vector('mulps', total, total, spare);

@@ -5,6 +5,7 @@
  */
 import { Assembler, at, type Label, rax, rsi } from '../native/assembler.ts';
 import { attentionInputs, type AttentionShape, emitAttention } from '../native/attention-kernel.ts';
+import { emitDraw } from '../native/draw-kernel.ts';
 import { makeExecutable, runsKernels } from '../native/executable-memory.ts';
 import type { KernelFunctions } from '../native/kernel.ts';
 import { emitRowKernel, type RowKernel, rowOperands, type RowShape } from '../native/row-kernels.ts';
@@ -63,6 +64,16 @@ export class CustomOperators implements OwnKernels {
       inputs: [...Array<'f32'>(inputs).fill('f32'), 'i64'],
       outputs: Array<'f32'>(outputs).fill('f32'),
       emit: (code, functions) => emitRowKernel(code, functions, kernel, shape),
+    });
+  }
+
+  draw(vocabulary: number): string | undefined {
+    if (vocabulary % 8 !== 0 || !runsKernels()) return undefined;
+    return this.#define({
+      name: `categoricalDraw_${vocabulary}`,
+      inputs: ['f32', 'f32', 'f32', 'i64'],
+      outputs: ['i64', 'f32', 'f32', 'f32'],
+      emit: (code, functions) => emitDraw(code, functions, vocabulary),
     });
   }
 

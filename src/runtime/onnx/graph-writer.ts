@@ -3,7 +3,7 @@
  * shapes of the inputs when the graph runs. Knows nothing about our operations; the rules of `lowering*.ts` do.
  */
 import { AhaError } from '../../errors.ts';
-import { type Dim, dimFactors } from '../../graph/dim.ts';
+import { type Dim, dimFactors, sameShape } from '../../graph/dim.ts';
 import type { DType } from '../../graph/dtype.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { RowKernel } from '../native/row-kernels.ts';
@@ -16,9 +16,14 @@ export interface OwnKernels {
   attention(shape: { heads: number; keyValueHeads: number; headSize: number }): string | undefined;
   /** For operands of that many axes whose last one is that long. */
   rows(kernel: RowKernel, shape: { rank: number; width: number }): string | undefined;
+  draw(vocabulary: number): string | undefined;
 }
 
-export const noKernels: OwnKernels = { attention: () => undefined, rows: () => undefined };
+export const noKernels: OwnKernels = {
+  attention: () => undefined,
+  rows: () => undefined,
+  draw: () => undefined,
+};
 
 export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
@@ -34,12 +39,24 @@ export const floatAttribute = (value: number): AttributeValue => ({ kind: 'float
 export const intsAttribute = (value: readonly number[]): AttributeValue => ({ kind: 'ints', value });
 export const stringAttribute = (value: string): AttributeValue => ({ kind: 'string', value });
 
+/** A value of the ONNX graph and its shape. */
+export interface Held {
+  readonly name: string;
+  readonly shape: readonly Dim[];
+}
+
+export interface ShapedOutput {
+  readonly tensor: Tensor;
+  readonly shape: readonly Dim[];
+}
+
 export class GraphWriter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxTensor[] = [];
   readonly notEmpty: NotEmpty[] = [];
   readonly kernels: OwnKernels;
   readonly #names = new Map<Tensor, string>();
+  readonly #held = new Map<Tensor, Held>();
   readonly #wanted = new Map<Tensor, string>();
   readonly #taken: Set<string>;
   /** Constants and shape arithmetic, by content. Larger values are never shared: it would keep them alive. */
@@ -81,14 +98,33 @@ export class GraphWriter {
 
   /** The name that holds `tensor`. */
   value(tensor: Tensor): string {
+    const known = this.#names.get(tensor);
+    if (known !== undefined) return known;
+    const { name, shape } = this.source(tensor);
+    const held = sameShape(shape, tensor.shape) ? name : this.#reshape(tensor, name, shape);
+    this.#names.set(tensor, held);
+    return held;
+  }
+
+  /** A name that holds the elements of `tensor`, under whichever shape costs nothing. */
+  source(tensor: Tensor): Held {
+    const held = this.#held.get(tensor);
+    if (held !== undefined) return held;
     const name = this.#names.get(tensor);
     if (name === undefined)
       throw new TypeError(`A tensor of ${tensor.node.op.name} was read before it was lowered`);
-    return name;
+    return { name, shape: tensor.shape };
+  }
+
+  /** The elements of `tensor` are held under another shape. It is changed only for whoever asks for its `value`. */
+  hold(tensor: Tensor, held: Held): void {
+    this.#held.set(tensor, held);
+    // An output of the graph is a value of its own.
+    if (this.#wanted.has(tensor)) this.#names.set(tensor, this.#reshape(tensor, held.name, held.shape));
   }
 
   has(tensor: Tensor): boolean {
-    return this.#names.has(tensor);
+    return this.#names.has(tensor) || this.#held.has(tensor);
   }
 
   /** Whether anything reads `tensor`; outputs that nobody reads need not be computed. */
@@ -110,21 +146,48 @@ export class GraphWriter {
     return this.#wanted.get(tensor);
   }
 
-  /** Adds a node that computes `outputs`; undefined stands for one that nobody reads. */
+  /**
+   * Adds a node that computes `outputs`; undefined stands for one that nobody reads, and a tensor with a shape for one
+   * that comes out in that shape.
+   */
   define(
-    outputs: readonly (Tensor | undefined)[],
+    outputs: readonly (Tensor | ShapedOutput | undefined)[],
     operator: string,
     inputs: readonly string[],
     options: NodeOptions = {},
   ): void {
-    const names = outputs.map((tensor) => {
-      if (tensor === undefined) return '';
-      const name = this.#wanted.get(tensor) ?? this.#fresh();
-      this.#names.set(tensor, name);
+    const names = outputs.map((output) => {
+      if (output === undefined) return '';
+      if ('tensor' in output) return this.#fresh();
+      const name = this.#wanted.get(output) ?? this.#fresh();
+      this.#names.set(output, name);
       return name;
     });
     while (names.at(-1) === '') names.pop();
     this.#add(operator, inputs, names, options);
+    for (const [index, output] of outputs.entries()) {
+      if (output !== undefined && 'tensor' in output) {
+        this.hold(output.tensor, { name: names[index]!, shape: output.shape });
+      }
+    }
+  }
+
+  /** As `define` for a node that has `more` outputs behind these; returns their names. */
+  several(
+    outputs: readonly Tensor[],
+    more: number,
+    operator: string,
+    inputs: readonly string[],
+    options: NodeOptions = {},
+  ): string[] {
+    const own = outputs.map((tensor) => {
+      const name = this.#wanted.get(tensor) ?? this.#fresh();
+      this.#names.set(tensor, name);
+      return name;
+    });
+    const others = Array.from({ length: more }, () => this.#fresh());
+    this.#add(operator, inputs, [...own, ...others], options);
+    return others;
   }
 
   /** Adds a node for an intermediate value and returns the value's name. */
@@ -207,6 +270,13 @@ export class GraphWriter {
     return product;
   }
 
+  #reshape(tensor: Tensor, name: string, from: readonly Dim[]): string {
+    const { target, options } = reshapeTarget(from, tensor.shape, this);
+    const reshaped = this.#wanted.get(tensor) ?? this.#fresh('reshape');
+    this.#add('Reshape', [name, target], [reshaped], options);
+    return reshaped;
+  }
+
   #symbol(symbol: string): string {
     const source = this.#symbols.get(symbol);
     if (source === undefined) {
@@ -236,6 +306,25 @@ export class GraphWriter {
     this.#taken.add(name);
     return name;
   }
+}
+
+/**
+ * The second operand of Reshape. In it 0 copies a size from the tensor and −1 stands for what is left; with them
+ * most shapes are constants. −1 is undefined for empty tensors unless all other sizes are known and positive.
+ */
+function reshapeTarget(
+  from: readonly Dim[],
+  to: readonly Dim[],
+  graph: Pick<GraphWriter, 'integers' | 'dims'>,
+): { target: string; options: NodeOptions } {
+  const plain = to.every((dim) => dim !== 0);
+  const copied = to.map((dim, axis) => (typeof dim === 'number' ? dim : from[axis] === dim ? 0 : -1));
+  if (plain && !copied.includes(-1)) return { target: graph.integers(...copied), options: {} };
+  const inferred = to.map((dim) => (typeof dim === 'number' ? dim : -1));
+  if (plain && inferred.filter((size) => size === -1).length === 1) {
+    return { target: graph.integers(...inferred), options: {} };
+  }
+  return { target: graph.dims(to), options: { attributes: { allowzero: intAttribute(1) } } };
 }
 
 function toBytes(dtype: DType, values: ArrayLike<number>): Uint8Array {

@@ -1,5 +1,7 @@
 /** Operators of our own for fused operations, where the machine runs them. */
 import * as ops from '../../graph/ops/fused.ts';
+import { categoricalDrawOp } from '../../graph/ops/draw.ts';
+import type { Tensor } from '../../graph/tensor.ts';
 import type { RowKernel } from '../native/row-kernels.ts';
 import type { LoweringRule } from './lowering.ts';
 import { ownDomain } from './protobuf.ts';
@@ -8,6 +10,21 @@ export const fusedRules: readonly (readonly [string, LoweringRule])[] = [
   [ops.swigluOp.name, byRows('swiglu')],
   [ops.swigluGradientOp.name, byRows('swigluGradient')],
   [ops.rmsNormGradientOp.name, byRows('rmsNormGradient')],
+  [
+    categoricalDrawOp.name,
+    (node, graph) => {
+      const { shape } = node.inputs[0]!;
+      const own = graph.kernels.draw(shape[1] as number);
+      if (own === undefined) return 'decompose';
+      const inputs = node.inputs.map((tensor) => graph.source(tensor).name);
+      const [token, logprob] = node.outputs as [Tensor, Tensor];
+      const [chosen, total] = graph.several([token], 3, own, [...inputs, graph.dims(shape)], {
+        domain: ownDomain,
+      });
+      graph.define([logprob], 'Sub', [chosen!, graph.temporary('Log', [total!])]);
+      return undefined;
+    },
+  ],
 ];
 
 function byRows(kernel: RowKernel): LoweringRule {
@@ -17,9 +34,8 @@ function byRows(kernel: RowKernel): LoweringRule {
     const own =
       typeof width === 'number' ? graph.kernels.rows(kernel, { rank: shape.length, width }) : undefined;
     if (own === undefined) return 'decompose';
-    const inputs = node.inputs.map((tensor) => graph.value(tensor));
-    const measured = graph.shared('Shape', [inputs[0]!]);
-    graph.define(node.outputs, own, [...inputs, measured], { domain: ownDomain });
+    const inputs = node.inputs.map((tensor) => graph.source(tensor).name);
+    graph.define(node.outputs, own, [...inputs, graph.dims(shape)], { domain: ownDomain });
     return undefined;
   };
 }

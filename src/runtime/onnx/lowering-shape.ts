@@ -1,8 +1,7 @@
 /** ONNX for operations that move elements, and for constants. */
-import type { Dim } from '../../graph/dim.ts';
 import * as ops from '../../graph/ops/shape.ts';
 import { attributesOf, constantOp } from '../../graph/tensor.ts';
-import { type GraphWriter, intAttribute, intsAttribute, type NodeOptions } from './graph-writer.ts';
+import { intAttribute, intsAttribute } from './graph-writer.ts';
 import type { LoweringRule } from './lowering.ts';
 
 export const shapeRules: readonly (readonly [string, LoweringRule])[] = [
@@ -13,15 +12,7 @@ export const shapeRules: readonly (readonly [string, LoweringRule])[] = [
       graph.alias(node.outputs[0]!, graph.constant(dtype, data, shape));
     },
   ],
-  [
-    ops.reshapeOp.name,
-    (node, graph) => {
-      const [x] = node.inputs;
-      const { shape } = attributesOf(node, ops.reshapeOp);
-      const { target, options } = reshapeTarget(x!.shape, shape, graph);
-      graph.define(node.outputs, 'Reshape', [graph.value(x!), target], options);
-    },
-  ],
+  [ops.reshapeOp.name, (node, graph) => graph.hold(node.outputs[0]!, graph.source(node.inputs[0]!))],
   [
     ops.transposeOp.name,
     (node, graph) => {
@@ -86,22 +77,3 @@ export const shapeRules: readonly (readonly [string, LoweringRule])[] = [
     },
   ],
 ];
-
-/**
- * The second operand of Reshape. In it 0 copies a size from the tensor and −1 stands for what is left; with them
- * most shapes are constants. −1 is undefined for empty tensors unless all other sizes are known and positive.
- */
-function reshapeTarget(
-  from: readonly Dim[],
-  to: readonly Dim[],
-  graph: GraphWriter,
-): { target: string; options: NodeOptions } {
-  const plain = to.every((dim) => dim !== 0);
-  const copied = to.map((dim, axis) => (typeof dim === 'number' ? dim : from[axis] === dim ? 0 : -1));
-  if (plain && !copied.includes(-1)) return { target: graph.integers(...copied), options: {} };
-  const inferred = to.map((dim) => (typeof dim === 'number' ? dim : -1));
-  if (plain && inferred.filter((size) => size === -1).length === 1) {
-    return { target: graph.integers(...inferred), options: {} };
-  }
-  return { target: graph.dims(to), options: { attributes: { allowzero: intAttribute(1) } } };
-}

@@ -45,55 +45,69 @@ export const transformerRules: readonly (readonly [string, LoweringRule])[] = [
   [
     ops.cachedAttentionOp.name,
     (node, graph) => {
-      const { heads, keyValueHeads } = attributesOf(node, ops.cachedAttentionOp);
-      const size = node.inputs[3]!.shape.at(-1) as number;
-      const inputs = node.inputs.map((tensor) => graph.value(tensor)) as CachedAttentionNames;
-      const domain = microsoft;
-      const attributes = { num_heads: intAttribute(heads), kv_num_heads: intAttribute(keyValueHeads) };
-      // The operands are in the order of the operator: q, k, v, past k, past v, lengths, total, cos, sin.
-      const own =
-        node.inputs[0]!.shape[1] === 1
-          ? graph.kernels.attention({ heads, keyValueHeads, headSize: size })
-          : undefined;
-      if (own !== undefined) {
-        const [query, key, value, pastKey, pastValue, lengths, , cos, sin] = inputs;
-        const shape = graph.temporary('Shape', [pastKey]);
-        const operands = [query, key, value, pastKey, pastValue, lengths, cos, sin, shape];
-        graph.define(node.outputs, own, operands, { domain: ownDomain });
-        return;
-      }
-      if (size % 16 === 0) {
-        const rotary = { do_rotary: intAttribute(1), rotary_interleaved: intAttribute(0) };
-        graph.define(node.outputs, 'GroupQueryAttention', inputs, {
-          domain,
-          attributes: { ...attributes, ...rotary },
-        });
-        return;
-      }
-      if (size % 8 !== 0) {
-        throw new AhaError({
-          code: 'head-size-unsupported',
-          boundary: 'runtime',
-          what: "ONNX Runtime's attention over a cache cannot use this head size",
-          found: size,
-          expected: 'a multiple of 8',
-          fix: 'Use a model whose head_dim is a multiple of 8.',
-        });
-      }
-      // The kernel rotates only heads whose size is a multiple of 16.
-      const [query, key, value, pastKey, pastValue, lengths, total, cos, sin] = inputs;
-      const positions = newPositions(node, lengths, graph);
-      const rotate = (x: string, count: number) =>
-        graph.temporary('RotaryEmbedding', [x, positions, cos, sin], {
-          domain,
-          attributes: { num_heads: intAttribute(count), interleaved: intAttribute(0) },
-        });
-      const rotated = [rotate(query, heads), rotate(key, keyValueHeads)];
-      const operands = [...rotated, value, pastKey, pastValue, lengths, total];
-      graph.define(node.outputs, 'GroupQueryAttention', operands, { domain, attributes });
+      if (!ownAttention(node, graph)) groupQueryAttention(node, graph);
     },
   ],
 ];
+
+/** Our own kernel, which knows one new token of each sequence. */
+function ownAttention(node: Node, graph: GraphWriter): boolean {
+  const { heads, keyValueHeads } = attributesOf(node, ops.cachedAttentionOp);
+  const cache = node.inputs[3]!.shape;
+  if (node.inputs[0]!.shape[1] !== 1) return false;
+  const headSize = cache[3] as number;
+  const kernel = graph.kernels.attention({ heads, keyValueHeads, headSize });
+  if (kernel === undefined) return false;
+  // It asks for the elements alone.
+  const operands = node.inputs.map((tensor) => graph.source(tensor).name) as CachedAttentionNames;
+  const [query, key, value, pastKey, pastValue, lengths, , cos, sin] = operands;
+  const [context, presentKey, presentValue] = node.outputs as [Tensor, Tensor, Tensor];
+  graph.define(
+    [{ tensor: context, shape: [cache[0]!, heads * headSize] }, presentKey, presentValue],
+    kernel,
+    [query, key, value, pastKey, pastValue, lengths, cos, sin, graph.dims(cache)],
+    { domain: ownDomain },
+  );
+  return true;
+}
+
+function groupQueryAttention(node: Node, graph: GraphWriter): void {
+  const { heads, keyValueHeads } = attributesOf(node, ops.cachedAttentionOp);
+  const size = node.inputs[3]!.shape.at(-1) as number;
+  const domain = microsoft;
+  const attributes = { num_heads: intAttribute(heads), kv_num_heads: intAttribute(keyValueHeads) };
+  // The operands are in the order of the operator: q, k, v, past k, past v, lengths, total, cos, sin.
+  const inputs = node.inputs.map((tensor) => graph.value(tensor)) as CachedAttentionNames;
+  if (size % 16 === 0) {
+    const rotary = { do_rotary: intAttribute(1), rotary_interleaved: intAttribute(0) };
+    graph.define(node.outputs, 'GroupQueryAttention', inputs, {
+      domain,
+      attributes: { ...attributes, ...rotary },
+    });
+    return;
+  }
+  if (size % 8 !== 0) {
+    throw new AhaError({
+      code: 'head-size-unsupported',
+      boundary: 'runtime',
+      what: "ONNX Runtime's attention over a cache cannot use this head size",
+      found: size,
+      expected: 'a multiple of 8',
+      fix: 'Use a model whose head_dim is a multiple of 8.',
+    });
+  }
+  // The kernel rotates only heads whose size is a multiple of 16.
+  const [query, key, value, pastKey, pastValue, lengths, total, cos, sin] = inputs;
+  const positions = newPositions(node, lengths, graph);
+  const rotate = (x: string, count: number) =>
+    graph.temporary('RotaryEmbedding', [x, positions, cos, sin], {
+      domain,
+      attributes: { num_heads: intAttribute(count), interleaved: intAttribute(0) },
+    });
+  const rotated = [rotate(query, heads), rotate(key, keyValueHeads)];
+  const operands = [...rotated, value, pastKey, pastValue, lengths, total];
+  graph.define(node.outputs, 'GroupQueryAttention', operands, { domain, attributes });
+}
 
 type CachedAttentionNames = [string, string, string, string, string, string, string, string, string];
 
