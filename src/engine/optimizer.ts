@@ -3,7 +3,8 @@
  * that fit the cache: the update is bound by memory, not by arithmetic.
  */
 import { graphFunction } from '../graph/function.ts';
-import { add, div, mul, sqrt, sub } from '../graph/ops/elementwise.ts';
+import { mul } from '../graph/ops/elementwise.ts';
+import { adamw, type AdamWFactors, adamwFactors } from '../graph/ops/fused.ts';
 import { sum } from '../graph/ops/reduce.ts';
 import { input } from '../graph/tensor.ts';
 import type { DeviceBuffer, Program, Runtime, TensorBinding } from '../runtime/runtime.ts';
@@ -125,14 +126,12 @@ function scalarOf(value: number) {
 
 function updateGraph() {
   const vector = (name: string) => input(name, 'f32', ['n']);
-  const factor = (name: string) => input(name, 'f32', []);
-  const gradient = mul(vector('gradient'), factor('scale'));
-  const moment1 = add(mul(vector('moment1'), factor('beta1')), mul(gradient, factor('rest1')));
-  const moment2 = add(mul(vector('moment2'), factor('beta2')), mul(mul(gradient, factor('rest2')), gradient));
-  const denominator = add(mul(sqrt(moment2), factor('correction2')), factor('epsilon'));
-  const update = mul(div(moment1, denominator), factor('stepSize'));
-  const parameter = sub(mul(vector('parameter'), factor('keep')), update);
-  return graphFunction({ newParameter: parameter, newMoment1: moment1, newMoment2: moment2 });
+  const factors = Object.fromEntries(adamwFactors.map((name) => [name, input(name, 'f32', [])]));
+  const [newParameter, newMoment1, newMoment2] = adamw(
+    [vector('parameter'), vector('gradient'), vector('moment1'), vector('moment2')],
+    factors as AdamWFactors,
+  );
+  return graphFunction({ newParameter, newMoment1, newMoment2 });
 }
 
 function squaresGraph() {

@@ -3,9 +3,9 @@
  * its own table first and asks here for the rest.
  */
 import { chunks, concat, reshape } from './ops/shape.ts';
-import { add, detachOp, exp, mul, neg, sigmoid, silu, sub } from './ops/elementwise.ts';
+import { add, detachOp, div, exp, mul, neg, sigmoid, silu, sqrt, sub } from './ops/elementwise.ts';
 import { categoricalDrawOp, drawIndex } from './ops/draw.ts';
-import { rmsNormGradientOp, swigluGradientOp, swigluOp } from './ops/fused.ts';
+import { adamwOp, rmsNormGradientOp, swigluGradientOp, swigluOp } from './ops/fused.ts';
 import { addAlongLast, takeAlongLast } from './ops/indexing.ts';
 import { addmm, matmul } from './ops/matmul.ts';
 import { logSoftmax, sum } from './ops/reduce.ts';
@@ -44,6 +44,35 @@ const decompositions = new Map<string, (node: Node) => readonly Tensor[]>([
       const [s, y] = [sigmoid(gate), silu(gate)];
       const slope = add(s, mul(y, sub(scalar(1), s)));
       return [mul(mul(gradient, up), slope), mul(gradient, y)];
+    },
+  ],
+  [
+    adamwOp.name,
+    ({ inputs }) => {
+      const [
+        parameter,
+        gradient,
+        m,
+        v,
+        scale,
+        beta1,
+        rest1,
+        beta2,
+        rest2,
+        correction2,
+        epsilon,
+        stepSize,
+        keep,
+      ] = inputs as Tensor[] as [
+        ...[Tensor, Tensor, Tensor, Tensor],
+        ...[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor],
+      ];
+      const scaled = mul(gradient, scale);
+      const moment1 = add(mul(m, beta1), mul(scaled, rest1));
+      const moment2 = add(mul(v, beta2), mul(mul(scaled, rest2), scaled));
+      const denominator = add(mul(sqrt(moment2), correction2), epsilon);
+      const update = mul(div(moment1, denominator), stepSize);
+      return [sub(mul(parameter, keep), update), moment1, moment2];
     },
   ],
   [

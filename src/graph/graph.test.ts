@@ -12,9 +12,9 @@ import { argmax, softmax, sum } from './ops/reduce.ts';
 import { chunks, concat, expand, iota, reshape, slice, split, transpose } from './ops/shape.ts';
 import { tokenLogprobs } from './ops/token-logprobs.ts';
 import { categoricalDraw } from './ops/draw.ts';
-import { rmsNormGradient, swiglu } from './ops/fused.ts';
+import { adamwOp, rmsNormGradient, swiglu } from './ops/fused.ts';
 import { cachedAttention, rmsNorm, rope } from './ops/transformer.ts';
-import { attributesOf, constant, input, type Tensor } from './tensor.ts';
+import { applyAll, attributesOf, constant, input, type Tensor } from './tensor.ts';
 
 let counter = 0;
 const f = (...shape: Dim[]) => input(`f${counter++}`, 'f32', shape);
@@ -24,6 +24,10 @@ const b = (...shape: Dim[]) => input(`b${counter++}`, 'bool', shape);
 /** Each application and the whole message of its error, which must name the operation and all shapes. */
 const misfits: [string, () => unknown][] = [
   ['swiglu(f32[2, 3], f32[3]): floats of one shape are needed.', () => swiglu(f(2, 3), f(3))],
+  [
+    'adamw(f32[2], f32[2], f32[2], f32[2]): four vectors and 9 numbers are needed.',
+    () => applyAll(adamwOp, [f(2), f(2), f(2), f(2)], {}),
+  ],
   [
     'categoricalDraw(f32[2, 3], f32[2], f32[3]): logits [B, V] and two numbers for each row are needed.',
     () => categoricalDraw(f(2, 3), f(2), f(3)),

@@ -367,6 +367,16 @@ export const randomCases: readonly RandomCase[] = [
     },
     tolerance: 5e-6,
   })),
+  {
+    op: 'adamw',
+    operands: [f('B'), f('B'), f('B'), positive('B'), ...fused.adamwFactors.map(() => positive())],
+    build: (parameter, gradient, moment1, moment2, ...factors) =>
+      fused.adamw(
+        [parameter, gradient, moment1, moment2],
+        Object.fromEntries(fused.adamwFactors.map((name, at) => [name, factors[at]!])) as fused.AdamWFactors,
+      ),
+    sizes: [7, 8, 1000, 1, 70_001].map((B) => ({ B })),
+  },
   ...[16, 12].flatMap((width): RandomCase[] => [
     // ONNX Runtime's sigmoid is good to a few units of 10⁻⁷, which the gate multiplies.
     {

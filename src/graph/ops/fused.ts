@@ -78,6 +78,61 @@ export const rmsNormGradientOp: Operation<None> = {
   },
 };
 
+/** What a step of AdamW is given beside its vectors. */
+export const adamwFactors = [
+  'scale',
+  'beta1',
+  'rest1',
+  'beta2',
+  'rest2',
+  'correction2',
+  'epsilon',
+  'stepSize',
+  'keep',
+] as const;
+
+/**
+ * A step of AdamW (Loshchilov & Hutter 2019): parameter, gradient and both moments [n], and the factors [] in the order
+ * of `adamwFactors` → parameter and moments. With g = gradient · scale: m ← m · beta1 + g · rest1,
+ * v ← v · beta2 + g · rest2 · g, parameter ← parameter · keep − m / (√v · correction2 + epsilon) · stepSize. The outputs
+ * may be the memory of the inputs.
+ */
+export const adamwOp: Operation<None> = {
+  name: 'adamw',
+  infer: (inputs) => {
+    const vectors = inputs.slice(0, 4);
+    const factors = inputs.slice(4);
+    if (factors.length !== adamwFactors.length || factors.some(({ shape }) => shape.length > 0)) {
+      throw shapeError('adamw', inputs, `four vectors and ${adamwFactors.length} numbers are needed`);
+    }
+    const type = sameShapes('adamw', vectors);
+    return [type, type, type];
+  },
+  evaluate: ([parameter, gradient, moment1, moment2, ...factors]) => {
+    const [scale, beta1, rest1, beta2, rest2, correction2, epsilon, stepSize, keep] = factors.map(
+      ({ data }) => data[0]!,
+    ) as [number, number, number, number, number, number, number, number, number];
+    const g = gradient!.data.map((value) => value * scale);
+    const m = moment1!.data.map((value, i) => value * beta1 + g[i]! * rest1);
+    const v = moment2!.data.map((value, i) => value * beta2 + g[i]! * rest2 * g[i]!);
+    const p = parameter!.data.map(
+      (value, i) => value * keep - (m[i]! / (Math.sqrt(v[i]!) * correction2 + epsilon)) * stepSize,
+    );
+    return [p, m, v].map((data) => ({ shape: parameter!.shape, data }));
+  },
+};
+
+export type AdamWFactors = Readonly<Record<(typeof adamwFactors)[number], Tensor>>;
+
+/** See `adamwOp`. */
+export function adamw(
+  vectors: readonly [parameter: Tensor, gradient: Tensor, moment1: Tensor, moment2: Tensor],
+  factors: AdamWFactors,
+): [Tensor, Tensor, Tensor] {
+  const inputs = [...vectors, ...adamwFactors.map((name) => factors[name])];
+  return applyAll(adamwOp, inputs, none) as [Tensor, Tensor, Tensor];
+}
+
 /** See `swigluOp`. */
 export function swiglu(gate: Tensor, up: Tensor): Tensor {
   return apply(swigluOp, [gate, up], none);

@@ -55,6 +55,7 @@ const instructions: Readonly<Record<string, (code: Assembler) => void>> = {
   'imul rcx, r12, 1000': (code) => code.imul(rcx, r12, 1000),
   '{load} xor edx, edx': (code) => code.clear(rdx),
   '{load} xor r9d, r9d': (code) => code.clear(r9),
+  'shr rax, 9': (code) => code.shiftRight(rax, 9),
   'div rcx': (code) => code.div(rcx),
   'push rbx': (code) => code.push(rbx),
   'push r12': (code) => code.push(r12),

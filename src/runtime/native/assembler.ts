@@ -217,6 +217,12 @@ export class Assembler {
     this.#general(0x33, to.code, to, { wide: false });
   }
 
+  /** Without a sign. */
+  shiftRight(of: Register, bits: number): void {
+    this.#general(0xc1, 5, of);
+    this.#immediate(bits, 1);
+  }
+
   /** rax = rdx:rax / by, rdx = the rest. */
   div(by: Register): void {
     this.#general(0xf7, 6, by);

@@ -31,6 +31,8 @@ export const inPlaceKernels: ReadonlyMap<string, InPlaceRule> = new Map<string, 
   ['ScatterElements', { 0: [0] }],
   ['GroupQueryAttention', { 1: [3], 2: [4] }],
   ['CachedAttention', { 1: [3], 2: [4] }],
+  ['indexAdd', { 0: [0] }],
+  ['adamw', { 0: [0], 1: [2], 2: [3] }],
 ]);
 
 /** Nodes whose output is the memory of their first input under another shape: reading one reads the other. */

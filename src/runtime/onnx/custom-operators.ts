@@ -3,10 +3,13 @@
  * the operands and the computation of each. The functions are machine code like the kernels, because they are called
  * from the library's threads.
  */
+import { adamwFactors } from '../../graph/ops/fused.ts';
 import { Assembler, at, type Label, rax, rsi } from '../native/assembler.ts';
 import { attentionInputs, type AttentionShape, emitAttention } from '../native/attention-kernel.ts';
+import { emitAdamW } from '../native/adamw-kernel.ts';
 import { emitDraw } from '../native/draw-kernel.ts';
 import { makeExecutable, runsKernels } from '../native/executable-memory.ts';
+import { emitIndexAdd } from '../native/index-add-kernel.ts';
 import type { KernelFunctions } from '../native/kernel.ts';
 import { emitRowKernel, type RowKernel, rowOperands, type RowShape } from '../native/row-kernels.ts';
 import type { OwnKernels } from './graph-writer.ts';
@@ -74,6 +77,26 @@ export class CustomOperators implements OwnKernels {
       inputs: ['f32', 'f32', 'f32', 'i64'],
       outputs: ['i64', 'f32', 'f32', 'f32'],
       emit: (code, functions) => emitDraw(code, functions, vocabulary),
+    });
+  }
+
+  indexAdd(width: number): string | undefined {
+    if (width % 8 !== 0 || width === 0 || !runsKernels()) return undefined;
+    return this.#define({
+      name: `indexAdd_${width}`,
+      inputs: ['f32', 'i64', 'f32', 'i64', 'i64'],
+      outputs: ['f32'],
+      emit: (code, functions) => emitIndexAdd(code, functions, width),
+    });
+  }
+
+  adamw(): string | undefined {
+    if (!runsKernels()) return undefined;
+    return this.#define({
+      name: 'adamw',
+      inputs: [...Array<'f32'>(4 + adamwFactors.length).fill('f32'), 'i64'],
+      outputs: ['f32', 'f32', 'f32'],
+      emit: emitAdamW,
     });
   }
 

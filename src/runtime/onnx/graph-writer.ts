@@ -17,12 +17,16 @@ export interface OwnKernels {
   /** For operands of that many axes whose last one is that long. */
   rows(kernel: RowKernel, shape: { rank: number; width: number }): string | undefined;
   draw(vocabulary: number): string | undefined;
+  indexAdd(width: number): string | undefined;
+  adamw(): string | undefined;
 }
 
 export const noKernels: OwnKernels = {
   attention: () => undefined,
   rows: () => undefined,
   draw: () => undefined,
+  indexAdd: () => undefined,
+  adamw: () => undefined,
 };
 
 export interface NodeOptions {

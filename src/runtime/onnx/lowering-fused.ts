@@ -11,6 +11,17 @@ export const fusedRules: readonly (readonly [string, LoweringRule])[] = [
   [ops.swigluGradientOp.name, byRows('swigluGradient')],
   [ops.rmsNormGradientOp.name, byRows('rmsNormGradient')],
   [
+    ops.adamwOp.name,
+    (node, graph) => {
+      const own = graph.kernels.adamw();
+      const { shape } = node.inputs[0]!;
+      if (own === undefined || shape.length !== 1) return 'decompose';
+      const inputs = node.inputs.map((tensor) => graph.value(tensor));
+      graph.define(node.outputs, own, [...inputs, graph.dims(shape)], { domain: ownDomain });
+      return undefined;
+    },
+  ],
+  [
     categoricalDrawOp.name,
     (node, graph) => {
       const { shape } = node.inputs[0]!;

@@ -7,6 +7,7 @@ import * as ops from '../../graph/ops/indexing.ts';
 import { attributesOf, type Tensor } from '../../graph/tensor.ts';
 import { type GraphWriter, intAttribute, stringAttribute } from './graph-writer.ts';
 import type { LoweringRule } from './lowering.ts';
+import { ownDomain } from './protobuf.ts';
 
 export const indexingRules: readonly (readonly [string, LoweringRule])[] = [
   [
@@ -24,6 +25,14 @@ export const indexingRules: readonly (readonly [string, LoweringRule])[] = [
       const [table, indices, rows] = node.inputs as [Tensor, Tensor, Tensor];
       const width = table.shape.slice(1);
       const count = dimProduct(indices.shape);
+      const own =
+        width.length === 1 && typeof width[0] === 'number' ? graph.kernels.indexAdd(width[0]) : undefined;
+      if (own !== undefined) {
+        const elements = [graph.source(indices).name, graph.source(rows).name];
+        const shapes = [graph.dims(table.shape), graph.dim(count)];
+        graph.define(node.outputs, own, [graph.value(table), ...elements, ...shapes], { domain: ownDomain });
+        return;
+      }
       // ScatterElements wants indices of the table's rank, one for each element of a row.
       const ones = width.map(() => 1);
       const flat = graph.temporary('Reshape', [graph.value(indices), graph.integers(-1, ...ones)]);
