@@ -170,7 +170,9 @@ export class Sampler implements Disposable {
     const waiting = sequences.toReversed();
     const capacity = Math.max(...waiting.map(({ prompt, limit }) => prompt.tokens.length + limit));
     const cache = this.#reserve(waiting.length, capacity);
-    const decoder = await this.#decoder(draw);
+    // Made while prompts are read.
+    const making = this.#decoder(draw);
+    making.catch(() => undefined);
     const rows = this.#rows!;
     const active: Sequence[] = [];
     const started = new Set<Wave>();
@@ -180,11 +182,13 @@ export class Sampler implements Disposable {
         while (active.length < cache.slots - 1 && waiting.length > 0) {
           await this.#start(waiting, active, cache, started);
         }
-        await this.#step(decoder, draw, cache, rows, active);
+        await this.#step(await making, draw, cache, rows, active);
         if (draw.records) this.#record(active);
         this.#collect(active, cache, results, options);
       }
     } finally {
+      // It holds the weights of now: nothing may change them before it is there.
+      await making.catch(() => undefined);
       for (const wave of started) wave.cache[Symbol.dispose]();
     }
   }

@@ -18,6 +18,7 @@ import {
 import { attributesOf, type Node } from '../../graph/tensor.ts';
 import { type GraphWriter, intAttribute, stringAttribute } from './graph-writer.ts';
 import type { LoweringRule } from './lowering.ts';
+import { ownDomain } from './protobuf.ts';
 
 /** Columns of a block: 2048 rows of them are 16 MiB of logits. */
 const blockWidth = 2048;
@@ -66,6 +67,8 @@ interface Head {
   readonly targets: string;
   readonly inverseTemperature: string;
   readonly vocabulary: number;
+  /** H */
+  readonly width: number;
   readonly transposed: boolean;
 }
 
@@ -107,9 +110,10 @@ function headOf(node: Node, { transposed }: HeadAttributes, graph: GraphWriter):
   const names = node.inputs.map((tensor) => graph.value(tensor)) as [string, string, string, string];
   const [hidden, weight, targets, inverseTemperature] = names;
   const vocabulary = node.inputs[1]!.shape[transposed ? 0 : 1] as number;
+  const width = node.inputs[0]!.shape[1] as number;
   const rows = graph.shared('Mul', [hidden, inverseTemperature]);
   const key = [hidden, weight, targets, inverseTemperature, transposed].join('\n');
-  return { graph, key, rows, weight, targets, inverseTemperature, vocabulary, transposed };
+  return { graph, key, rows, weight, targets, inverseTemperature, vocabulary, width, transposed };
 }
 
 function forwardPass(head: Head, wantsEntropy: boolean): Forward {
@@ -198,16 +202,26 @@ function blockedGradient(head: Head, forward: Forward, seeds: Seeds): Gradients 
   const vectors = transposed ? own : graph.temporary('Transpose', [own]);
   const joined = graph.temporary('Concat', parts, { attributes: { axis: intAttribute(axis) } });
   const scaledRows = graph.temporary('Mul', [head.rows, seed]); // [N, H]
-  const updates = transposed ? scaledRows : graph.temporary('Transpose', [scaledRows]);
+  return {
+    ofRows: graph.temporary('Add', [ofRows!, graph.temporary('Mul', [vectors, seed])]),
+    ofWeight: addAtTargets(head, joined, scaledRows),
+  };
+}
+
+/** `table`, laid out as the weight, with each of `rows` [N, H] added where its target is. */
+function addAtTargets({ graph, targets, width, transposed }: Head, table: string, rows: string): string {
+  const own = transposed ? graph.kernels.indexAdd(width) : undefined;
+  if (own !== undefined) {
+    const shapes = [table, targets].map((x) => graph.temporary('Shape', [x]));
+    return graph.temporary(own, [table, targets, rows, ...shapes], { domain: ownDomain });
+  }
+  const updates = transposed ? rows : graph.temporary('Transpose', [rows]);
   const at = column(graph, targets);
   const positions = transposed ? at : graph.temporary('Transpose', [at]);
   const repeated = graph.temporary('Expand', [positions, graph.temporary('Shape', [updates])]);
-  return {
-    ofRows: graph.temporary('Add', [ofRows!, graph.temporary('Mul', [vectors, seed])]),
-    ofWeight: graph.temporary('ScatterElements', [joined, repeated, updates], {
-      attributes: { axis: intAttribute(axis), reduction: stringAttribute('add') },
-    }),
-  };
+  return graph.temporary('ScatterElements', [table, repeated, updates], {
+    attributes: { axis: intAttribute(transposed ? 0 : 1), reduction: stringAttribute('add') },
+  });
 }
 
 interface RowCoefficients {
