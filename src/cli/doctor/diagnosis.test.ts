@@ -14,6 +14,7 @@ const healthy: MachineFacts = {
   availableBytes: 10e9,
   gpus: [],
   library: { path: '/lib/libonnxruntime.so', version: '1.30.0' },
+  kernelObstacle: undefined,
   trial: { threads: 8, gigaflops: 123.4, largestError: 1e-6 },
   folders: [{ purpose: 'Runs', path: '/runs', writable: true, freeBytes: 50e9 }],
   sandboxes: [{ tier: 'deno', languages: ['typescript', 'python'] }],
@@ -53,6 +54,16 @@ describe('diagnose', () => {
       fix: 'Run npm ci.',
     });
     expect(check('Arithmetic', { trial: undefined })).toBeUndefined();
+  });
+
+  it('says why kernels do not run', () => {
+    expect(check('Kernels', {})?.status).toBe('ok');
+    const reason = 'the processor lacks avx2';
+    expect(check('Kernels', { kernelObstacle: reason })).toEqual({
+      name: 'Kernels',
+      status: 'info',
+      detail: `those of ONNX Runtime only, which are slower: ${reason}`,
+    });
   });
 
   it('fails when products are wrong, also by what is no number', () => {

@@ -43,6 +43,7 @@ export function diagnose(facts: MachineFacts): Check[] {
     nodeCheck(facts),
     { name: 'System', status: 'info', detail: `${facts.platform} ${facts.architecture}, ${facts.processor}` },
     libraryCheck(facts),
+    kernelCheck(facts),
     ...trialCheck(facts),
     threadCheck(facts),
     memoryCheck(facts),
@@ -106,6 +107,12 @@ function libraryCheck({ library }: MachineFacts): Check {
   const name = 'ONNX Runtime';
   if ('error' in library) return failure(name, library.error);
   return { name, status: 'ok', detail: `${library.version}, ${library.path}` };
+}
+
+function kernelCheck({ kernelObstacle: reason }: MachineFacts): Check {
+  const name = 'Kernels';
+  if (reason === undefined) return { name, status: 'ok', detail: 'machine code for this processor' };
+  return { name, status: 'info', detail: `those of ONNX Runtime only, which are slower: ${reason}` };
 }
 
 function trialCheck({ trial }: MachineFacts): Check[] {

@@ -5,6 +5,7 @@ import os from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { trySandboxes, type TierTrial } from '../../sandbox/open.ts';
 import { ortLibrary } from '../../runtime/onnx/library.ts';
+import { kernelObstacle } from '../../runtime/native/support.ts';
 import { multiplyOnce, type ProductTrial } from './product-trial.ts';
 
 export interface FolderFacts {
@@ -28,6 +29,8 @@ export interface MachineFacts {
   readonly availableBytes: number;
   readonly gpus: readonly string[];
   readonly library: { readonly path: string; readonly version: string } | { readonly error: Error };
+  /** Why kernels of our own do not run; undefined if they do. */
+  readonly kernelObstacle: string | undefined;
   /** One product of matrices through the runtime; absent when there is no library. */
   readonly trial: ProductTrial | { readonly error: Error } | undefined;
   readonly folders: readonly FolderFacts[];
@@ -39,6 +42,7 @@ export interface MachineFacts {
 
 const variables = [
   'AHA_ONNXRUNTIME_LIBRARY',
+  'AHA_KERNELS',
   'AHA_DEBUG',
   'AHA_CACHE',
   'AHA_DENO',
@@ -72,6 +76,7 @@ export async function inspectMachine(
     availableBytes: Math.min(limit, await availableMemory()),
     gpus: await findGpus(),
     library,
+    kernelObstacle: kernelObstacle(),
     trial:
       'error' in library
         ? undefined

@@ -1,24 +1,9 @@
-/**
- * Memory that the processor may execute: written first, then closed for writing. Only where our kernels run: Linux on
- * x86-64 with AVX2 and FMA.
- */
-import { readFileSync } from 'node:fs';
+/** Memory that the processor may execute: written first, then closed for writing. Linux only. */
 import koffi from 'koffi';
 
 const protection = { read: 1, write: 2, execute: 4 } as const;
 const privateAnonymous = 0x22;
 const failed = -1n;
-
-/** Whether this machine runs what the kernels consist of. */
-export function runsKernels(): boolean {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return false;
-  try {
-    const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? [];
-    return ['avx', 'avx2', 'fma'].every((flag) => flags.includes(flag));
-  } catch {
-    return false;
-  }
-}
 
 /**
  * `code` where it can be run, for as long as the process lives: its address. `link` may write into it once the address

@@ -8,10 +8,11 @@ import { Assembler, at, type Label, rax, rsi } from '../native/assembler.ts';
 import { attentionInputs, type AttentionShape, emitAttention } from '../native/attention-kernel.ts';
 import { emitAdamW } from '../native/adamw-kernel.ts';
 import { emitDraw } from '../native/draw-kernel.ts';
-import { makeExecutable, runsKernels } from '../native/executable-memory.ts';
+import { makeExecutable } from '../native/executable-memory.ts';
 import { emitIndexAdd } from '../native/index-add-kernel.ts';
 import type { KernelFunctions } from '../native/kernel.ts';
 import { emitRowKernel, type RowKernel, rowOperands, type RowShape } from '../native/row-kernels.ts';
+import { kernelObstacle } from '../native/support.ts';
 import type { OwnKernels } from './graph-writer.ts';
 import type { OrtLibrary } from './library.ts';
 import { ownDomain } from './protobuf.ts';
@@ -45,7 +46,7 @@ export class CustomOperators implements OwnKernels {
   /** The name of the operator, or undefined if there is none for this shape on this machine. */
   attention(shape: AttentionShape): string | undefined {
     const { heads, keyValueHeads, headSize } = shape;
-    if (headSize % 16 !== 0 || !runsKernels()) return undefined;
+    if (headSize % 16 !== 0 || kernelObstacle() !== undefined) return undefined;
     const name = `CachedAttention_${heads}_${keyValueHeads}_${headSize}`;
     return this.#define({
       name,
@@ -60,7 +61,7 @@ export class CustomOperators implements OwnKernels {
 
   rows(kernel: RowKernel, shape: RowShape): string | undefined {
     const { rank, width } = shape;
-    if (width % 8 !== 0 || rank < 2 || !runsKernels()) return undefined;
+    if (width % 8 !== 0 || rank < 2 || kernelObstacle() !== undefined) return undefined;
     const [inputs, outputs] = rowOperands[kernel];
     return this.#define({
       name: `${kernel}_${rank}_${width}`,
@@ -71,7 +72,7 @@ export class CustomOperators implements OwnKernels {
   }
 
   draw(vocabulary: number): string | undefined {
-    if (vocabulary % 8 !== 0 || !runsKernels()) return undefined;
+    if (vocabulary % 8 !== 0 || kernelObstacle() !== undefined) return undefined;
     return this.#define({
       name: `categoricalDraw_${vocabulary}`,
       inputs: ['f32', 'f32', 'f32', 'i64'],
@@ -81,7 +82,7 @@ export class CustomOperators implements OwnKernels {
   }
 
   indexAdd(width: number): string | undefined {
-    if (width % 8 !== 0 || width === 0 || !runsKernels()) return undefined;
+    if (width % 8 !== 0 || width === 0 || kernelObstacle() !== undefined) return undefined;
     return this.#define({
       name: `indexAdd_${width}`,
       inputs: ['f32', 'i64', 'f32', 'i64', 'i64'],
@@ -91,7 +92,7 @@ export class CustomOperators implements OwnKernels {
   }
 
   adamw(): string | undefined {
-    if (!runsKernels()) return undefined;
+    if (kernelObstacle() !== undefined) return undefined;
     return this.#define({
       name: 'adamw',
       inputs: [...Array<'f32'>(4 + adamwFactors.length).fill('f32'), 'i64'],

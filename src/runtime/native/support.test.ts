@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+import { type KernelMachine, obstacle } from './support.ts';
+
+const good: KernelMachine = {
+  platform: 'linux',
+  architecture: 'x64',
+  flags: ['fpu', 'avx', 'fma', 'avx2'],
+  setting: undefined,
+};
+
+describe('obstacle', () => {
+  it.each([
+    ['nothing', {}, undefined],
+    ['another setting', { setting: 'on' }, undefined],
+    ['switched off', { setting: 'off' }, 'AHA_KERNELS is off'],
+    [
+      'another system',
+      { platform: 'darwin', architecture: 'arm64' },
+      'they are for linux-x64, not darwin-arm64',
+    ],
+    ['Windows', { platform: 'win32' }, 'they are for linux-x64, not win32-x64'],
+    ['an old processor', { flags: ['fpu', 'avx'] }, 'the processor lacks avx2, fma'],
+    ['an unreadable processor', { flags: [] }, 'the processor lacks avx, avx2, fma'],
+  ])('%s', (_name, change, expected) => {
+    expect(obstacle({ ...good, ...change })).toBe(expected);
+  });
+});
