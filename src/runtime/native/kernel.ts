@@ -48,7 +48,7 @@ export function operand(frame: Register, index: number) {
   return at(frame, 8 * index);
 }
 
-/** `KernelCompute` of an operator of this shape, whose tasks run the code at `task`. */
+/** `KernelComputeV2` of an operator of this shape, whose tasks run the code at `task`. */
 export function emitCompute(
   code: Assembler,
   functions: KernelFunctions,
@@ -60,9 +60,13 @@ export function emitCompute(
   const answer = 8 * (inputs + outputs.length);
   const shape = answer + 8;
   const bytes = Math.ceil((shape + 8 * rank) / 16) * 16;
+  const end = code.label();
+  /** Ends the computation with its status where that is an error. */
   const callFunction = (name: keyof KernelFunctions) => {
     code.movImmediate(rax, functions[name]);
     code.call(rax);
+    code.cmp(rax, 0);
+    code.jumpIf('notEqual', end);
   };
   const takeData = (index: number) => {
     code.mov(rdi, at(rsp, answer));
@@ -111,6 +115,7 @@ export function emitCompute(
   code.movImmediate(rcx, BigInt(mostParts));
   code.mov(r8, rsp);
   callFunction('KernelContext_ParallelFor');
+  code.bind(end);
   code.add(rsp, bytes);
   code.pop(r12);
   code.pop(r12);

@@ -4,7 +4,7 @@
  * from the library's threads.
  */
 import { adamwFactors } from '../../graph/ops/fused.ts';
-import { Assembler, at, type Label, rax, rsi } from '../native/assembler.ts';
+import { Assembler, at, type Label, rax, rcx, rsi } from '../native/assembler.ts';
 import { attentionInputs, type AttentionShape, emitAttention } from '../native/attention-kernel.ts';
 import { emitAdamW } from '../native/adamw-kernel.ts';
 import { emitDraw } from '../native/draw-kernel.ts';
@@ -26,7 +26,7 @@ interface Operator {
 }
 
 /** The version of the table whose functions we fill in; those added later are not asked for. */
-const tableVersion = 12;
+const tableVersion = 16;
 /** Functions of an OrtCustomOp in the order of the table, behind its version. */
 const tableLength = 32;
 
@@ -118,7 +118,7 @@ export class CustomOperators implements OwnKernels {
     const compute = code.label();
     code.bind(compute);
     operator.emit(code, this.#library.kernelFunctions);
-    const functions = [...emitFunctions(code, operator), [8, compute] as const];
+    const functions = [...emitFunctions(code, operator), [18, compute] as const];
     code.align(8);
     const table = code.length;
     code.data(...new Uint8Array(8 * tableLength));
@@ -163,9 +163,13 @@ function emitFunctions(code: Assembler, { name, inputs, outputs }: Operator): [n
     return label;
   };
   const zero = constant(0);
-  const one = constant(1);
+  // An operator has no state, but must have an address.
+  const create = define(() => {
+    code.movImmediate(rax, 1n);
+    code.mov(at(rcx), rax);
+    code.clear(rax);
+  });
   return [
-    [1, one], // CreateKernel: an operator has no state, but must have an address
     [2, address(text(name))], // GetName
     [3, address(text('CPUExecutionProvider'))], // GetExecutionProviderType
     [4, chosen(inputs)], // GetInputType
@@ -176,5 +180,6 @@ function emitFunctions(code: Assembler, { name, inputs, outputs }: Operator): [n
     [10, zero], // GetInputCharacteristic: required
     [11, zero], // GetOutputCharacteristic
     [12, zero], // GetInputMemoryType: the default
+    [17, create], // CreateKernelV2
   ];
 }
