@@ -69,7 +69,8 @@ export function decoderHidden(
       observe(`${layer}.${name}`, x);
       return x;
     };
-    const apply = (module: LinearModule, x: Tensor) => linear(config, weights, prefix, module, x);
+    const apply = (module: LinearModule, x: Tensor, residual?: Tensor) =>
+      linear(config, weights, prefix, module, x, residual);
     const project = (name: string, module: LinearModule, x: Tensor) => {
       const y = seen(name, apply(module, x));
       return reshape(y, [batch, time, y.shape[1]!]);
@@ -87,12 +88,12 @@ export function decoderHidden(
     }
     const context = attend(layer, query, key, value);
     const mixed = seen('context', reshape(context, [rows, context.shape[2]!]));
-    hidden = seen('middle', add(hidden, apply('self_attn.o_proj', mixed)));
+    hidden = seen('middle', apply('self_attn.o_proj', mixed, hidden));
 
     const normalised = norm('post_attention_layernorm', hidden);
     const gate = seen('gate', apply('mlp.gate_proj', normalised));
     const up = seen('up', apply('mlp.up_proj', normalised));
-    hidden = add(hidden, apply('mlp.down_proj', swiglu(gate, up)));
+    hidden = apply('mlp.down_proj', swiglu(gate, up), hidden);
   }
   observe('last', hidden);
   return rmsNorm(hidden, parameter(weights, 'model.norm.weight'), rmsNormEps);
@@ -276,18 +277,24 @@ export function cachedDecoderAttention(config: ModelConfig, tables: RopeTables) 
   return { attend, presents };
 }
 
+/** x · Wᵀ with whatever belongs to the module (bias, adapter), and the residual, if there is one. */
 function linear(
   config: ModelConfig,
   weights: DecoderWeights,
   prefix: string,
   module: LinearModule,
   x: Tensor,
+  residual: Tensor | undefined,
 ): Tensor {
   const name = `${prefix}.${module}`;
   const weight = parameter(weights, `${name}.weight`);
-  const y = hasBias(config, module)
-    ? addmm(parameter(weights, `${name}.bias`), x, weight, { transposeB: true })
-    : matmul(x, weight, { transposeB: true });
+  const bias = hasBias(config, module) ? parameter(weights, `${name}.bias`) : undefined;
+  const added = residual ?? bias;
+  let y =
+    added === undefined
+      ? matmul(x, weight, { transposeB: true })
+      : addmm(added, x, weight, { transposeB: true });
+  if (residual !== undefined && bias !== undefined) y = add(y, bias);
   const { lora } = weights;
   if (lora === undefined || !lora.targets.includes(module)) return y;
   const low = matmul(x, parameter(weights, `${name}.lora_A.weight`), {

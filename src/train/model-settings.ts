@@ -30,6 +30,11 @@ export const engineSchema = z.strictObject({
   microBatchPositions: atLeastOne()
     .default(2048)
     .describe('Most positions of a training micro-batch: less needs less memory.'),
+  rememberedBytes: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('Memory for what drawing completions computes and learning from them needs. Default: 2 GiB.'),
 });
 
 /** A model that begins as random numbers. Sizes are those of a Llama decoder over the task's alphabet. */

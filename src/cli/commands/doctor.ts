@@ -50,7 +50,7 @@ export function doctorCommand(): Command {
       reporter.line('By its memory, this machine can');
       for (const capacity of capacities(facts)) reporter.line(`  ${describeCapacity(capacity)}`);
       reporter.line(
-        'Training larger ones needs smaller micro-batches: --set engine.microBatchPositions=512.',
+        'Training larger ones needs smaller micro-batches: --set engine.microBatchPositions=512 --set engine.rememberedBytes=0.',
       );
       const failed = checks.filter(({ status }) => status === 'failed').length;
       reporter.line();

@@ -27,6 +27,7 @@ export interface EngineSettings {
   readonly contextLength?: number | undefined;
   readonly maxSequences?: number | undefined;
   readonly microBatchPositions?: number | undefined;
+  readonly rememberedBytes?: number | undefined;
 }
 
 export interface OpenModelOptions {
@@ -220,6 +221,7 @@ async function loadPolicy(
       ...(engine.microBatchPositions === undefined
         ? {}
         : { microBatchPositions: engine.microBatchPositions }),
+      ...(engine.rememberedBytes === undefined ? {} : { rememberedBytes: engine.rememberedBytes }),
       ...(tokenizer instanceof Tokenizer ? { watchStops: stopWatcher(tokenizer) } : {}),
       exporter: exporterFor(checkpoint, modelFiles(checkpoint, tokenizer), options),
     });

@@ -39,6 +39,7 @@ export function pipelineTools(recipe: PipelineRecipe, context: CommandContext): 
           weights: { seed },
           maxSequences: engine.maxSequences,
           microBatchPositions: engine.microBatchPositions,
+          ...(engine.rememberedBytes === undefined ? {} : { rememberedBytes: engine.rememberedBytes }),
           exporter: exporterForScratch(tokenizer),
         });
         return {

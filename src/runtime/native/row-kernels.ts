@@ -3,11 +3,12 @@
  * reads and writes all of its operands, is one pass over memory.
  *
  * Inputs are those of the operation (`graph/ops/fused.ts`), then the shape of the first, i64; all but the weight and
- * the inverse of `rmsNormGradient` have that shape, and so have the outputs.
+ * the inverse of the norms have that shape, and so have the outputs.
  */
 import {
   type Assembler,
   at,
+  type Label,
   r10,
   r11,
   r8,
@@ -22,22 +23,25 @@ import {
   ymm,
 } from './assembler.ts';
 import { emitExponential, exponentialData, loadConstants } from './exponential.ts';
-import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+import { emitCompute, type KernelFunctions, operand, type Size } from './kernel.ts';
 import { emitReduction } from './reduction.ts';
 
-export type RowKernel = 'swiglu' | 'swigluGradient' | 'rmsNormGradient';
+export type RowKernel = 'swiglu' | 'swigluGradient' | 'rmsNorm' | 'rmsNormGradient';
 
 export interface RowShape {
   /** Axes of the operands. */
   readonly rank: number;
   /** Length of the last axis: a multiple of 8. */
   readonly width: number;
+  /** Of `rmsNorm`. */
+  readonly epsilon?: number;
 }
 
 /** Inputs and outputs of each kernel, without the shape. */
 export const rowOperands: Readonly<Record<RowKernel, readonly [inputs: number, outputs: number]>> = {
   swiglu: [2, 1],
   swigluGradient: [3, 2],
+  rmsNorm: [2, 2],
   rmsNormGradient: [4, 2],
 };
 
@@ -47,20 +51,25 @@ export function emitRowKernel(
   code: Assembler,
   functions: KernelFunctions,
   kernel: RowKernel,
-  { rank, width }: RowShape,
+  { rank, width, epsilon = 0 }: RowShape,
 ): void {
   const [inputs, outputs] = rowOperands[kernel];
   const task = code.label();
-  const sizes = Array.from({ length: rank }, (_, axis) => ({ input: inputs, at: axis }));
-  const shape = {
-    inputs: inputs + 1,
-    outputs: Array(outputs).fill(sizes) as (typeof sizes)[],
-    tasks: sizes.slice(0, -1),
-  };
-  emitCompute(code, functions, shape, task);
+  const rows = Array.from({ length: rank - 1 }, (_, axis) => ({ input: inputs, at: axis }));
+  const whole: Size[] = [...rows, { input: inputs, at: rank - 1 }];
+  const shapes = Array.from({ length: outputs }, () => whole);
+  if (kernel === 'rmsNorm') shapes[1] = [...rows, 1];
+  emitCompute(code, functions, { inputs: inputs + 1, outputs: shapes, tasks: rows }, task);
   code.align(32);
-  if (kernel === 'rmsNormGradient') emitNormGradient(code, task, width);
-  else emitGate(code, task, width, kernel === 'swigluGradient');
+  switch (kernel) {
+    case 'swiglu':
+    case 'swigluGradient':
+      return emitGate(code, task, width, kernel === 'swigluGradient');
+    case 'rmsNorm':
+      return emitNorm(code, task, width, epsilon);
+    case 'rmsNormGradient':
+      return emitNormGradient(code, task, width);
+  }
 }
 
 /** `pointers[k]` = operand k at row rsi, whose rows are `rowBytes` long. */
@@ -87,12 +96,7 @@ function eachEight(code: Assembler, width: number, body: () => void): void {
   code.jumpIf('below', again);
 }
 
-function emitGate(
-  code: Assembler,
-  task: ReturnType<Assembler['label']>,
-  width: number,
-  gradient: boolean,
-): void {
+function emitGate(code: Assembler, task: Label, width: number, gradient: boolean): void {
   const exponential = exponentialData(code);
   const largest = code.floats(...Array<number>(lanes).fill(87));
   code.align(16);
@@ -153,7 +157,47 @@ function emitGate(
   code.ret();
 }
 
-function emitNormGradient(code: Assembler, task: ReturnType<Assembler['label']>, width: number): void {
+function emitNorm(code: Assembler, task: Label, width: number, epsilon: number): void {
+  const share = code.floats(1 / width);
+  const small = code.floats(epsilon);
+  const one = code.floats(1);
+  code.align(16);
+  code.bind(task);
+  const [x, weight, y] = [r8, r9, r10];
+  loadRows(code, 4 * width, [
+    [x, 0],
+    [y, 3],
+  ]);
+  code.mov(weight, operand(rdi, 1));
+  const [a, total, spare] = ymm as [Vector, Vector, Vector];
+  const here = (row: Register) => at(row, 0, rcx);
+  code.zero(total);
+  eachEight(code, width, () => {
+    code.load(a, here(x));
+    code.vector('fmadd231ps', total, a, a);
+  });
+  emitReduction(code, 'addps', total, spare);
+  // r = 1 / √(mean + ε)
+  code.broadcast(spare, share);
+  code.vector('mulps', total, total, spare);
+  code.broadcast(spare, small);
+  code.vector('addps', total, total, spare);
+  code.unary('sqrtps', total, total);
+  code.broadcast(spare, one);
+  code.vector('divps', total, spare, total);
+  code.mov(rax, operand(rdi, 4));
+  code.storeOne(at(rax, 0, rsi, 4), total);
+  eachEight(code, width, () => {
+    code.load(a, here(x));
+    code.vector('mulps', a, a, total);
+    code.vector('mulps', a, a, here(weight));
+    code.store(here(y), a);
+  });
+  code.zeroUpper();
+  code.ret();
+}
+
+function emitNormGradient(code: Assembler, task: Label, width: number): void {
   const share = code.floats(1 / width);
   code.align(16);
   code.bind(task);

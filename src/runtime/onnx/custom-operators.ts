@@ -60,11 +60,11 @@ export class CustomOperators implements OwnKernels {
   }
 
   rows(kernel: RowKernel, shape: RowShape): string | undefined {
-    const { rank, width } = shape;
+    const { rank, width, epsilon } = shape;
     if (width % 8 !== 0 || rank < 2 || kernelObstacle() !== undefined) return undefined;
     const [inputs, outputs] = rowOperands[kernel];
     return this.#define({
-      name: `${kernel}_${rank}_${width}`,
+      name: [kernel, rank, width, ...(epsilon === undefined ? [] : [bitsOf(epsilon)])].join('_'),
       inputs: [...Array<'f32'>(inputs).fill('f32'), 'i64'],
       outputs: Array<'f32'>(outputs).fill('f32'),
       emit: (code, functions) => emitRowKernel(code, functions, kernel, shape),
@@ -133,6 +133,11 @@ export class CustomOperators implements OwnKernels {
     this.#count++;
     return true;
   }
+}
+
+/** A number as a part of a name. */
+function bitsOf(value: number): string {
+  return new Uint32Array(Float32Array.of(value).buffer)[0]!.toString(16);
 }
 
 /** The small functions of the table, by their index. */

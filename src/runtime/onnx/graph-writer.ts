@@ -6,7 +6,7 @@ import { AhaError } from '../../errors.ts';
 import { type Dim, dimFactors, sameShape } from '../../graph/dim.ts';
 import type { DType } from '../../graph/dtype.ts';
 import type { Tensor } from '../../graph/tensor.ts';
-import type { RowKernel } from '../native/row-kernels.ts';
+import type { RowKernel, RowShape } from '../native/row-kernels.ts';
 import type { AttributeValue, NotEmpty, OnnxNode, OnnxTensor } from './protobuf.ts';
 
 export const microsoft = 'com.microsoft';
@@ -15,7 +15,7 @@ export const microsoft = 'com.microsoft';
 export interface OwnKernels {
   attention(shape: { heads: number; keyValueHeads: number; headSize: number }): string | undefined;
   /** For operands of that many axes whose last one is that long. */
-  rows(kernel: RowKernel, shape: { rank: number; width: number }): string | undefined;
+  rows(kernel: RowKernel, shape: RowShape): string | undefined;
   draw(vocabulary: number): string | undefined;
   indexAdd(width: number): string | undefined;
   adamw(): string | undefined;

@@ -13,6 +13,17 @@ export const transformerRules: readonly (readonly [string, LoweringRule])[] = [
     (node, graph) => {
       const { epsilon } = attributesOf(node, ops.rmsNormOp);
       const [y, inverse] = node.outputs as [Tensor, Tensor];
+      const shape = y.shape;
+      const own = graph.kernels.rows('rmsNorm', {
+        rank: shape.length,
+        width: shape.at(-1) as number,
+        epsilon,
+      });
+      if (own !== undefined) {
+        const elements = node.inputs.map((tensor) => graph.source(tensor).name);
+        graph.define(node.outputs, own, [...elements, graph.dims(shape)], { domain: ownDomain });
+        return;
+      }
       const inputs = node.inputs.map((tensor) => graph.value(tensor));
       const attributes = {
         axis: intAttribute(-1),
