@@ -9,6 +9,7 @@ import type { Bindings } from './parameter-store.ts';
 
 /** Rows that are made at first; as many again whenever they are full. */
 const firstRows = 1024;
+const keptOutputs = 1024;
 
 export class ActivationStore implements Disposable {
   /** Most tokens that are kept. */
@@ -21,6 +22,8 @@ export class ActivationStore implements Disposable {
   readonly #completions = new Map<string, Int32Array>();
   #buffers = new Map<string, DeviceBuffer<'f32'>>();
   #inputs: Bindings | undefined;
+  /** By row and count: the same in every step of completions of equal length. */
+  readonly #outputs = new Map<number, Bindings>();
   #rows = 0;
   #used = 0;
   #name: string | undefined;
@@ -56,11 +59,16 @@ export class ActivationStore implements Disposable {
   outputs(count: number): Bindings {
     const start = Math.min(this.#used, this.capacity);
     this.#grow(start + this.#spare);
+    const key = start * (this.#spare + 1) + count;
+    const known = this.#outputs.get(key);
+    if (known !== undefined) return known;
     const outputs: Record<string, TensorBinding> = {};
     for (const [name, width] of this.#widths) {
       const buffer = this.#buffers.get(name)!;
       outputs[`activation.${name}`] = { buffer, shape: [count, width], offset: start * width };
     }
+    if (this.#outputs.size >= keptOutputs) this.#outputs.clear();
+    this.#outputs.set(key, outputs);
     return outputs;
   }
 
@@ -117,6 +125,7 @@ export class ActivationStore implements Disposable {
     }
     this.#rows = grown;
     this.#inputs = undefined;
+    this.#outputs.clear();
   }
 }
 

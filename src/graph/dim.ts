@@ -86,8 +86,13 @@ export function sameShape(a: readonly Dim[], b: readonly Dim[]): boolean {
   return a.length === b.length && a.every((dim, axis) => dim === b[axis]);
 }
 
+/** Symbolic dimensions that were read before: few, and asked for in every run of a graph. */
+const parsed = new Map<string, Monomial>();
+
 function parse(dim: Dim): Monomial {
   if (typeof dim === 'number') return { numerator: dim, denominator: 1, symbols: [] };
+  const known = parsed.get(dim);
+  if (known !== undefined) return known;
   const [top = '', bottom = '1', ...rest] = dim.split('/');
   const symbols: string[] = [];
   let numerator = 1;
@@ -98,7 +103,9 @@ function parse(dim: Dim): Monomial {
   }
   const denominator = Number(bottom);
   if (rest.length > 0 || !Number.isInteger(denominator) || denominator < 1) throw badDimension(dim);
-  return { numerator, denominator, symbols: symbols.toSorted() };
+  const monomial = { numerator, denominator, symbols: symbols.toSorted() };
+  parsed.set(dim, monomial);
+  return monomial;
 }
 
 function format({ numerator, denominator, symbols }: Monomial): Dim {

@@ -127,8 +127,10 @@ export function checkConstants(
   outputs: readonly Signature[],
   writes: readonly (OrtTensor | undefined)[],
 ): void {
+  const buffers = new Set(constants.map(({ buffer }) => buffer));
   for (const [index, write] of writes.entries()) {
-    if (write === undefined || firstOverlap([write], constants) === undefined) continue;
+    if (write === undefined || !buffers.has(write.buffer)) continue;
+    if (firstOverlap([write], constants) === undefined) continue;
     throw aliasError(program, `output ${outputs[index]!.name} is bound to the memory of a constant`);
   }
 }

@@ -5,6 +5,7 @@
 import koffi from 'koffi';
 import { AhaError, isAhaError } from '../../errors.ts';
 import type { DType } from '../../graph/dtype.ts';
+import { systemClock } from '../../util/clock.ts';
 import {
   bytesPerElement,
   dtypeOf,
@@ -137,6 +138,7 @@ export class OnnxProgram implements Program {
     const bound = writes.filter((tensor) => tensor !== undefined);
     this.#ledger.check(this.name, reads, bound);
     const { inputs, outputs } = slot;
+    const begun = systemClock.monotonic();
     const settled = this.#heap.environment.library.runAsync(
       this.#session,
       0n,
@@ -148,7 +150,7 @@ export class OnnxProgram implements Program {
       outputs,
     );
     const record: RunRecord = { program: this.name, reads, writes: bound, settled };
-    this.#ledger.add(record);
+    this.#ledger.add(record, begun);
     this.#runs++;
     try {
       await settled;

@@ -44,8 +44,9 @@ export class RunLedger {
     }
   }
 
-  add(record: RunRecord): void {
-    this.#active.set(record, systemClock.monotonic());
+  /** `begun`: when the native call was made, by the monotonic clock. */
+  add(record: RunRecord, begun: number): void {
+    this.#active.set(record, begun);
     for (const tensor of record.reads) tensor.buffer?.acquire();
     for (const tensor of record.writes) tensor.buffer?.acquire();
   }
