@@ -35,7 +35,7 @@ import { fewestRows, Sampler, type SamplerOptions } from './sampler.ts';
 import { type Recorded, Trainer } from './trainer.ts';
 
 /** Memory for what is kept of drawn tokens until the weights change. */
-const rememberedBytes = 2 * 2 ** 30;
+export const rememberedBytes = 2 * 2 ** 30;
 
 /** Weights up to this size are copied for decoding, in the form that products with few rows are fastest in. */
 export const packedBytes = 4 * 2 ** 30;
@@ -183,11 +183,9 @@ export class LocalPolicy implements Policy, AsyncDisposable {
     loss: TokenLoss,
     options: Pick<ForwardOptions, 'temperature'> = {},
   ): Promise<ForwardBackwardResult> {
-    return this.#inTurn(async () => {
+    return this.#inTurn(() => {
       const temperature = checkedTemperature(options.temperature);
-      // Whole distributions are computed a few rows at a time, whatever the sequences.
-      const recorded: Recorded = loss.distribution === undefined ? await this.#recorded(batch) : new Map();
-      return this.#trainer.forwardBackward(batch, loss, temperature, recorded);
+      return this.#trainer.forwardBackward(batch, loss, temperature, (drawn) => this.#recall(drawn));
     });
   }
 
@@ -357,7 +355,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
    * on what happens to be kept: a resumed run would end in other bits. So those that are missing are computed again
    * by decoding, and if not all have room, none is used.
    */
-  async #recorded(batch: readonly TokenSequence[]): Promise<Recorded> {
+  async #recall(batch: readonly TokenSequence[]): Promise<Recorded> {
     const store = this.#activations;
     const drawn = [...batch.entries()].flatMap(([index, { tokens, weights, drawnFrom }]) => {
       // Without a token before the one that predicts the first there is no prompt to continue.

@@ -30,6 +30,8 @@ import { decodeGraph, type Draw, prefillGraph } from './sampling-graph.ts';
 export const fewestRows = 2;
 /** Positions that are read into the cache at once. */
 const prefillPositions = 2048;
+/** Prompts of more tokens are spread over threads, each by itself. */
+const shortPrompt = 512;
 /** Memory that a key-value cache may take. */
 const cacheBytes = 4 * 2 ** 30;
 
@@ -94,7 +96,8 @@ export class Sampler implements Disposable {
   readonly #decoders = new Map<string, BoundProgram>();
   /** What the decoders are compiled from, kept for the next weights. */
   readonly #graphs = new Map<string, GraphFunction>();
-  #prefill: BoundProgram | undefined;
+  /** For short prompts and for long ones. */
+  readonly #prefills = new Map<boolean, BoundProgram>();
   #cache: KeyValueCache | undefined;
   #rows: RowInputs | undefined;
 
@@ -105,8 +108,9 @@ export class Sampler implements Disposable {
   /** See `Policy.sample`. */
   async sample(requests: readonly SampleRequest[], options: SampleOptions = {}): Promise<Completion[][]> {
     for (const [index, request] of requests.entries()) this.#check(request, index);
-    const records = options.remember !== undefined;
-    if (records) this.#options.activations.begin(options.remember);
+    const { activations } = this.#options;
+    const records = options.remember !== undefined && activations.capacity > 0;
+    if (records) activations.begin(options.remember);
     const results = requests.map((request) => Array.from<Completion>({ length: request.streams.length }));
     // Requests that draw from differently truncated distributions need different graphs, and run after each other.
     const groups = new Map<string, number[]>();
@@ -156,7 +160,7 @@ export class Sampler implements Disposable {
 
   [Symbol.dispose](): void {
     this.weightsChanged();
-    this.#prefill?.program[Symbol.dispose]();
+    for (const { program } of this.#prefills.values()) program[Symbol.dispose]();
     this.#cache?.[Symbol.dispose]();
     this.#rows?.[Symbol.dispose]();
   }
@@ -220,10 +224,12 @@ export class Sampler implements Disposable {
   /** Reads the prompts of the next waiting sequences, all but the last token of each, as many as fit one run. */
   async #readPrompts(waiting: readonly Sequence[], started: Set<Wave>): Promise<void> {
     const prompts = new Set<Prompt>();
+    // Both kinds are computed by kernels of their own, and which one must not depend on the neighbours.
+    const long = isLong(waiting.at(-1)!.prompt);
     let longest = 0;
     let completions = 0;
     for (const { prompt } of waiting.toReversed()) {
-      if (prompt.tokens.length === 1 || prompt.cache !== undefined) continue;
+      if (prompt.tokens.length === 1 || prompt.cache !== undefined || isLong(prompt) !== long) continue;
       if (!prompts.has(prompt)) {
         const length = Math.max(longest, prompt.tokens.length - 1);
         if (prompts.size > 0 && length * (prompts.size + 1) > prefillPositions) break;
@@ -234,8 +240,11 @@ export class Sampler implements Disposable {
     }
     const rows = Math.max(prompts.size, Math.ceil(fewestRows / longest));
     const { runtime, config, lora } = this.#options;
-    this.#prefill ??= await this.#compile(prefillGraph(config, lora), { name: 'prefill' });
-    const { program, fixed } = this.#prefill;
+    const prefill =
+      this.#prefills.get(long) ??
+      (await this.#compile(prefillGraph(config, lora, long), { name: long ? 'prefill/long' : 'prefill' }));
+    this.#prefills.set(long, prefill);
+    const { program, fixed } = prefill;
     const cache = new KeyValueCache(runtime, config, rows, longest);
     const wave: Wave = { cache, waiting: completions };
     started.add(wave);
@@ -536,6 +545,10 @@ class RowInputs implements Disposable {
 /** The tokens that must not be drawn before `minTokens` were. */
 function forbiddenTokens({ minTokens = 0, stopTokens = [] }: SampleRequest): readonly number[] {
   return minTokens > 0 ? stopTokens : [];
+}
+
+function isLong({ tokens }: Prompt): boolean {
+  return tokens.length > shortPrompt;
 }
 
 function truncates({ candidates, forbids }: Omit<Draw, 'records'>): boolean {

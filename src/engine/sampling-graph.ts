@@ -47,9 +47,13 @@ export interface Draw {
  * Inputs `tokens` i64 [B, S], `lengths` i32 [B], `total` i32 [], `past.L.key/value`, `rope.*`, parameters →
  * `present.L.key/value`: see `cachedAttentionOp`.
  */
-export function prefillGraph(config: ModelConfig, lora: LoraConfig | undefined): GraphFunction {
+export function prefillGraph(
+  config: ModelConfig,
+  lora: LoraConfig | undefined,
+  long: boolean,
+): GraphFunction {
   const weights = decoderWeights(config, lora);
-  const { attend, presents } = cachedDecoderAttention(config, ropeInputs(config));
+  const { attend, presents } = cachedDecoderAttention(config, ropeInputs(config), long);
   decoderHidden(config, weights, input('tokens', 'i64', ['B', 'S']), attend);
   return graphFunction(presents);
 }

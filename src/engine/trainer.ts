@@ -171,7 +171,9 @@ export class Trainer implements Disposable {
     const width = distribution === config.vocabularySize ? 'full' : distribution;
     const distributions =
       width === undefined ? undefined : new DistributionCollector(batch, width, config.vocabularySize);
-    for (const packed of this.#pack(batch, temperature, { inputs: [], whole: width !== undefined })) {
+    const asked = { inputs: [], whole: width !== undefined };
+    for (const [index, sequence] of batch.entries()) this.#check(sequence, index, asked);
+    for (const packed of this.#pack(batch, temperature, asked)) {
       const { form } = packed;
       const program = await this.#program(
         width === undefined ? 'score' : `score/distribution/${width}`,
@@ -190,12 +192,12 @@ export class Trainer implements Disposable {
     return distributions === undefined ? result : { ...result, distributions: distributions.result };
   }
 
-  /** See `Policy.forwardBackward`. */
+  /** See `Policy.forwardBackward`. `recall` is asked for the activations of a batch in which nothing is wrong. */
   async forwardBackward(
     batch: readonly TokenSequence[],
     loss: TokenLoss,
     temperature: number,
-    recorded: Recorded,
+    recall: (batch: readonly TokenSequence[]) => Promise<Recorded>,
   ): Promise<ForwardBackwardResult> {
     const { store, config, lora, tables, activations } = this.#options;
     const trained = store.trainedParameters.map(({ name }) => name);
@@ -205,6 +207,9 @@ export class Trainer implements Disposable {
     let computedTokens = 0;
     let computedPositions = 0;
     const asked = { inputs: loss.inputs, whole: loss.distribution !== undefined, teacher: loss.distribution };
+    for (const [index, sequence] of batch.entries()) this.#check(sequence, index, asked);
+    // Whole distributions are computed a few rows at a time, whatever the sequences.
+    const recorded: Recorded = asked.whole ? new Map() : await recall(batch);
     for (const packed of this.#pack(batch, temperature, asked, recorded)) {
       const { form } = packed;
       const program = await this.#program(loss.key, form, () =>
@@ -243,10 +248,9 @@ export class Trainer implements Disposable {
   ): Generator<Packed> {
     const { microBatchPositions, config } = this.#options;
     const rowsAtOnce = asked.whole ? rowsOfDistribution(config.vocabularySize) : Number.POSITIVE_INFINITY;
-    const apart = batch.flatMap((sequence, index) => {
-      this.#check(sequence, index, asked);
-      return recorded.has(index) ? [] : piecesOf(sequence, index, rowsAtOnce);
-    });
+    const apart = batch.flatMap((sequence, index) =>
+      recorded.has(index) ? [] : piecesOf(sequence, index, rowsAtOnce),
+    );
     for (const pieces of [recordedPieces(batch, recorded), sharePrefixes(apart, batch)]) {
       for (const planned of planMicroBatches(pieces, Math.min(microBatchPositions, rowsAtOnce))) {
         const chosen = planned.members.map((member) => pieces[member]!);

@@ -257,7 +257,7 @@ function attention(
 }
 
 /** The graph inputs and outputs of attention over a key-value cache; see `cachedAttentionOp`. */
-export function cachedDecoderAttention(config: ModelConfig, tables: RopeTables) {
+export function cachedDecoderAttention(config: ModelConfig, tables: RopeTables, long = false) {
   const { keyValueHeads, heads, headDim } = config;
   const lengths = input('lengths', 'i32', ['B']);
   const total = input('total', 'i32', []);
@@ -268,7 +268,7 @@ export function cachedDecoderAttention(config: ModelConfig, tables: RopeTables) 
     const pastValue = input(`past.${layer}.value`, 'f32', shape);
     const { output, presentKey, presentValue } = cachedAttention(
       { query, key, value, pastKey, pastValue, lengths, total, ...tables },
-      { heads, keyValueHeads },
+      { heads, keyValueHeads, long },
     );
     presents[`present.${layer}.key`] = presentKey;
     presents[`present.${layer}.value`] = presentValue;

@@ -163,6 +163,16 @@ describe.each(Object.entries(runtimes))('%s', (_, open) => {
       { weights: Float32Array.of(0, 0, 1, 1, 1, 1, 1), drawnFrom: 3 },
       'a token before drawnFrom has a weight: found at 2, expected 0 before 3',
     ],
+    [
+      'what is too long for the context, before it is decoded',
+      long(tinyConfig.contextLength + 1),
+      'too long for the context: found 65 tokens, expected at most 64',
+    ],
+    [
+      'a token that does not exist, before it is decoded',
+      { tokens: Int32Array.of(1, 2, 3, 4, 500, 6, 7), drawnFrom: 3 },
+      'a token is not in the vocabulary: found 500, expected 0 to 22',
+    ],
   ])('refuses %s', async (_name, wrong, message) => {
     await using policy = await tinyPolicy(runtime());
     const zeros = new Float32Array(7);
@@ -175,6 +185,16 @@ describe.each(Object.entries(runtimes))('%s', (_, open) => {
     await expect(policy.forwardBackward([sequence], loss)).rejects.toThrow(message);
   });
 });
+
+function long(length: number): TokenSequence {
+  const zeros = new Float32Array(length);
+  return {
+    tokens: new Int32Array(length),
+    weights: new Float32Array(length).fill(1, 3),
+    inputs: { oldLogprobs: zeros, advantages: zeros },
+    drawnFrom: 3,
+  };
+}
 
 /** Moves the weights, so that adapters and biases are not those that a model begins with. */
 async function learnSomething(policy: LocalPolicy): Promise<void> {

@@ -108,11 +108,12 @@ describe('capacities', () => {
     const most = (use: string, availableBytes: number) =>
       capacities({ ...healthy, availableBytes }).find((one) => one.use === use)!.parameters;
     expect(most('sample', healthy.availableBytes)).toBe(2e9);
-    // What SmolLM2 of 135M parameters took in docs/experiments.md, a tenth kept free.
-    expect(most('train with LoRA', 6.8e9 / 0.9)).toBeGreaterThan(100e6);
-    expect(most('train with LoRA', 6e9 / 0.9)).toBeLessThan(135e6);
-    expect(most('train fully', 9.6e9 / 0.9)).toBeGreaterThan(135e6);
-    expect(most('train fully', 8e9 / 0.9)).toBeLessThan(135e6);
+    // What SmolLM2 of 135M parameters took in docs/experiments.md, what drawing may leave behind, a tenth kept free.
+    const kept = 2 * 2 ** 30;
+    expect(most('train with LoRA', (6.8e9 + kept) / 0.9)).toBeGreaterThan(100e6);
+    expect(most('train with LoRA', (6e9 + kept) / 0.9)).toBeLessThan(135e6);
+    expect(most('train fully', (9.6e9 + kept) / 0.9)).toBeGreaterThan(135e6);
+    expect(most('train fully', (8e9 + kept) / 0.9)).toBeLessThan(135e6);
     expect(capacities({ ...healthy, availableBytes: 1e8 }).every(({ parameters }) => parameters === 0)).toBe(
       true,
     );

@@ -1,5 +1,5 @@
 /** What a machine's facts mean for aha: checks with a verdict, and what fits into its memory. */
-import { packedBytes } from '../../engine/local-policy.ts';
+import { packedBytes, rememberedBytes } from '../../engine/local-policy.ts';
 import { AhaError } from '../../errors.ts';
 import { formatBytes, formatCount, formatNumber } from '../terminal/quantities.ts';
 import type { MachineFacts } from './machine.ts';
@@ -74,9 +74,10 @@ export function diagnose(facts: MachineFacts): Check[] {
 }
 
 export function capacities(facts: MachineFacts): Capacity[] {
-  const room = Math.max(0, facts.availableBytes * 0.9 - workingBytes);
   return (Object.keys(bytesPerParameter) as Capacity['use'][]).map((use) => {
     const bytes = bytesPerParameter[use];
+    const kept = use === 'sample' ? 0 : rememberedBytes;
+    const room = Math.max(0, facts.availableBytes * 0.9 - workingBytes - kept);
     const share = use === 'sample' ? 0 : activations.bytes / Math.sqrt(activations.parameters);
     const large = mostParameters(room, bytes, share);
     // Smaller weights exist twice while a model samples.

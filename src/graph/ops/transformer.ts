@@ -112,6 +112,8 @@ function rotate(
 export interface CachedAttentionAttributes {
   readonly heads: number;
   readonly keyValueHeads: number;
+  /** Whether sequences may be so long that one should be spread over threads. Means nothing else. */
+  readonly long?: boolean;
 }
 
 /**

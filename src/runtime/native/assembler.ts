@@ -49,7 +49,7 @@ export function at(base: Register, displacement = 0, index?: Register, scale: 1 
 }
 
 type Arithmetic = 'add' | 'sub' | 'cmp' | 'and';
-type Condition = 'below' | 'aboveOrEqual' | 'equal' | 'notEqual' | 'above';
+type Condition = 'below' | 'aboveOrEqual' | 'equal' | 'notEqual' | 'belowOrEqual' | 'above';
 
 const arithmetic: Readonly<Record<Arithmetic, { opcode: number; extension: number }>> = {
   add: { opcode: 0x03, extension: 0 },
@@ -63,6 +63,7 @@ const conditions: Readonly<Record<Condition, number>> = {
   aboveOrEqual: 0x83,
   equal: 0x84,
   notEqual: 0x85,
+  belowOrEqual: 0x86,
   above: 0x87,
 };
 

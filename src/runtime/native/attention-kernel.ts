@@ -1,11 +1,13 @@
 /**
- * Attention of one new token per sequence over a cache of keys and values, in machine code. Reading the cache from
- * memory is what takes the time: each row is read once, eight numbers at a time, several rows under way at once.
+ * Attention of new tokens over a cache of keys and values, in machine code (`cachedAttentionOp`): one of each sequence,
+ * or the first of each. Reading the cache from memory is what takes the time: each row is read once, eight numbers at
+ * a time, several rows under way at once.
  *
- * Inputs: query [B, 1, heads·D], key and value [B, 1, keyValueHeads·D], not rotated yet; past keys and values
- * [B, keyValueHeads, C, D]; lengths i32 [B], the position of the new token; cos and sin [P, D/2]; the shape of the
- * past keys, i64 [4]. Outputs: context [B, heads·D], present keys and values, which may be the memory of the past.
- * A task is a sequence and a head of keys. What a sequence gets depends on nothing but its own operands.
+ * Inputs: query [B, S, heads·D], key and value [B, S, keyValueHeads·D], not rotated yet; past keys and values
+ * [B, keyValueHeads, C, D]; lengths i32 [B], the position of the last new token; cos and sin [P, D/2]; the shapes of
+ * query, i64 [3], past keys, i64 [4], and tables, i64 [2]. Outputs: context [B, S, heads·D] (not written behind a
+ * sequence's last token), present keys and values, which may be the memory of the past. A task is a sequence and a head
+ * of keys. What a sequence gets depends on nothing but its own operands.
  */
 import {
   type Assembler,
@@ -40,6 +42,8 @@ export interface AttentionShape {
   readonly keyValueHeads: number;
   /** D: a multiple of 16. */
   readonly headSize: number;
+  /** Whether there is one new token, S = 1. Then the context is [B, heads·D]. */
+  readonly single: boolean;
 }
 
 const [
@@ -51,11 +55,15 @@ const [
   lengths,
   cos,
   sin,
+  queryShape,
   cacheShape,
+  tableShape,
   context,
   presentKey,
   presentValue,
-] = Array.from({ length: 12 }, (_, index) => index) as [
+] = Array.from({ length: 14 }, (_, index) => index) as [
+  number,
+  number,
   number,
   number,
   number,
@@ -69,7 +77,7 @@ const [
   number,
   number,
 ];
-export const attentionInputs = 9;
+const attentionInputs = 11;
 
 const lanes = 8;
 /** Rows of the cache whose products with a query are summed side by side. */
@@ -81,7 +89,7 @@ const aheadBytes = 1536;
 const sums = 8;
 
 export function emitAttention(code: Assembler, functions: KernelFunctions, shape: AttentionShape): void {
-  const { heads, keyValueHeads, headSize } = shape;
+  const { heads, keyValueHeads, headSize, single } = shape;
   const task = code.label();
   const capacity = { input: cacheShape, at: 2 };
   const batch = { input: cacheShape, at: 0 };
@@ -91,7 +99,7 @@ export function emitAttention(code: Assembler, functions: KernelFunctions, shape
     functions,
     {
       inputs: attentionInputs,
-      outputs: [[batch, heads * headSize], cache, cache],
+      outputs: [[batch, ...(single ? [] : [{ input: queryShape, at: 1 }]), heads * headSize], cache, cache],
       tasks: [batch, keyValueHeads],
     },
     task,
@@ -113,8 +121,10 @@ interface Constants {
   readonly least: Memory;
 }
 
-/** Saved beside rbp, from [rbp − 8] down. */
+/** Saved beside rbp, from [rbp − 8] down; below them what the registers have no room for. */
 const saved = [rbx, r12, r13, r14, r15];
+const local = (index: number) => at(rbp, -8 * (saved.length + 1 + index));
+const locals = 3;
 
 function emitTask(
   code: Assembler,
@@ -126,12 +136,15 @@ function emitTask(
   code.push(rbp);
   code.mov(rbp, rsp);
   for (const register of saved) code.push(register);
+  code.sub(rsp, 8 * locals);
+  const [frameCopy, rowCopy, lastPosition] = [local(0), local(1), local(2)];
 
+  const end = code.label();
   const frame = rbx;
   const number = r12;
   code.mov(frame, rdi);
   code.mov(number, rsi);
-  // rax = sequence; r13 = its length before the new token.
+  // rax = sequence, rdx = head; r13 = the position of the last new token.
   code.mov(rax, number);
   code.clear(rdx);
   code.movImmediate(rcx, BigInt(keyValueHeads));
@@ -139,6 +152,15 @@ function emitTask(
   const length = r13;
   code.mov(rcx, operand(frame, lengths));
   code.mov32(length, at(rcx, 0, rax, 4));
+  // Nothing is read or written beyond the cache and the tables, whatever the lengths say.
+  for (const [shape, element] of [
+    [cacheShape, 16],
+    [tableShape, 0],
+  ] as const) {
+    code.mov(rcx, operand(frame, shape));
+    code.cmp(length, at(rcx, element));
+    code.jumpIf('aboveOrEqual', end);
+  }
   // r14 = bytes of a slot and head, r15 = where this one's are.
   const slot = r14;
   code.mov(rcx, operand(frame, cacheShape));
@@ -164,14 +186,45 @@ function emitTask(
     code.bind(inPlace);
   }
 
+  // Rows of queries and keys are numbered as tasks are, token by token. From here on r13 is the position of a token:
+  // of the first, which is the last where there is only one.
+  const [position, only] = [length, code.label()];
+  code.mov(frameCopy, frame);
+  code.mov(lastPosition, length);
+  code.mov(rcx, operand(frame, queryShape));
+  code.mov(rcx, at(rcx, 8));
+  code.imul(rax, rcx);
+  code.imul(rax, rax, keyValueHeads);
+  code.add(rax, rdx);
+  code.mov(rowCopy, rax);
+  code.cmp(rcx, 1);
+  code.jumpIf('equal', only);
+  code.clear(position);
+  code.bind(only);
+
+  // r15 = room for a query, rotated and scaled; rsp = a score for each row, and eight more.
+  const rotated = r15;
+  code.mov(rcx, lastPosition);
+  code.sub(rsp, rowBytes);
+  code.and(rsp, -64);
+  code.mov(rotated, rsp);
+  code.lea(rcx, at(rcx, 17));
+  code.imul(rcx, rcx, 4);
+  code.sub(rsp, rcx);
+  code.and(rsp, -64);
+
+  const nextToken = code.label();
+  code.bind(nextToken);
+  code.mov(frame, frameCopy);
+  code.mov(number, rowCopy);
   // The new row: the key rotated, the value as it is.
   const [cosines, sines] = [r10, r11];
-  code.imul(cosines, length, rowBytes / 2);
+  code.imul(cosines, position, rowBytes / 2);
   code.mov(sines, cosines);
   code.add(cosines, operand(frame, cos));
   code.add(sines, operand(frame, sin));
   code.imul(rcx, number, rowBytes);
-  code.imul(rdx, length, rowBytes);
+  code.imul(rdx, position, rowBytes);
   code.mov(rsi, operand(frame, key));
   code.add(rsi, rcx);
   code.lea(rdi, at(keys, 0, rdx));
@@ -183,18 +236,8 @@ function emitTask(
     code.load(ymm[0]!, at(rsi, 4 * i));
     code.store(at(rdi, 4 * i), ymm[0]!);
   }
-  const count = r13;
+  const count = position;
   code.add(count, 1);
-
-  // r15 = the query, rotated and scaled; rsp = a score for each row, and eight more.
-  const rotated = r15;
-  code.sub(rsp, rowBytes);
-  code.and(rsp, -64);
-  code.mov(rotated, rsp);
-  code.lea(rcx, at(count, 16));
-  code.imul(rcx, rcx, 4);
-  code.sub(rsp, rcx);
-  code.and(rsp, -64);
 
   // r14 = query, r12 = context, rbx = how many are left of those that share the keys.
   const [from, to, left] = [r14, r12, rbx];
@@ -215,6 +258,14 @@ function emitTask(
   code.sub(left, 1);
   code.jumpIf('notEqual', next);
 
+  // r13 is the position of the next token, if there is one.
+  code.mov(rax, rowCopy);
+  code.add(rax, keyValueHeads);
+  code.mov(rowCopy, rax);
+  code.cmp(position, lastPosition);
+  code.jumpIf('belowOrEqual', nextToken);
+
+  code.bind(end);
   code.zeroUpper();
   code.lea(rsp, at(rbp, -8 * saved.length));
   for (const register of saved.toReversed()) code.pop(register);

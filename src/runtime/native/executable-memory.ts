@@ -1,5 +1,6 @@
 /** Memory that the processor may execute: written first, then closed for writing. Linux only. */
 import koffi from 'koffi';
+import { growStacks } from './stacks.ts';
 
 const protection = { read: 1, write: 2, execute: 4 } as const;
 const privateAnonymous = 0x22;
@@ -13,6 +14,7 @@ export function makeExecutable(
   code: Uint8Array,
   link: (memory: DataView, address: bigint) => void = () => {},
 ): bigint | undefined {
+  growStacks();
   const library = koffi.load('libc.so.6');
   const map = library.func('mmap', 'intptr_t', ['void *', 'size_t', 'int', 'int', 'int', 'intptr_t']);
   const protect = library.func('mprotect', 'int', ['intptr_t', 'size_t', 'int']);

@@ -30,7 +30,7 @@ export const inPlaceKernels: ReadonlyMap<string, InPlaceRule> = new Map<string, 
   ['Gemm', { 0: [2] }],
   ['ScatterElements', { 0: [0] }],
   ['GroupQueryAttention', { 1: [3], 2: [4] }],
-  ['CachedAttention', { 1: [3], 2: [4] }],
+  ['cachedAttention', { 1: [3], 2: [4] }],
   ['indexAdd', { 0: [0] }],
   ['adamw', { 0: [0], 1: [2], 2: [3] }],
 ]);

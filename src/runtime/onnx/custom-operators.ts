@@ -5,7 +5,7 @@
  */
 import { adamwFactors } from '../../graph/ops/fused.ts';
 import { Assembler, at, type Label, rax, rcx, rsi } from '../native/assembler.ts';
-import { attentionInputs, type AttentionShape, emitAttention } from '../native/attention-kernel.ts';
+import { type AttentionShape, emitAttention } from '../native/attention-kernel.ts';
 import { emitAdamW } from '../native/adamw-kernel.ts';
 import { emitDraw } from '../native/draw-kernel.ts';
 import { makeExecutable } from '../native/executable-memory.ts';
@@ -45,15 +45,12 @@ export class CustomOperators implements OwnKernels {
 
   /** The name of the operator, or undefined if there is none for this shape on this machine. */
   attention(shape: AttentionShape): string | undefined {
-    const { heads, keyValueHeads, headSize } = shape;
+    const { heads, keyValueHeads, headSize, single } = shape;
     if (headSize % 16 !== 0 || kernelObstacle() !== undefined) return undefined;
-    const name = `CachedAttention_${heads}_${keyValueHeads}_${headSize}`;
+    const name = `cachedAttention_${single ? 1 : 'S'}_${heads}_${keyValueHeads}_${headSize}`;
     return this.#define({
       name,
-      inputs: ['f32', 'f32', 'f32', 'f32', 'f32', 'i32', 'f32', 'f32', 'i64'].slice(
-        0,
-        attentionInputs,
-      ) as Operator['inputs'],
+      inputs: ['f32', 'f32', 'f32', 'f32', 'f32', 'i32', 'f32', 'f32', 'i64', 'i64', 'i64'],
       outputs: ['f32', 'f32', 'f32'],
       emit: (code, functions) => emitAttention(code, functions, shape),
     });

@@ -6,6 +6,7 @@ import { AhaError } from '../../errors.ts';
 import { type Dim, dimFactors, sameShape } from '../../graph/dim.ts';
 import type { DType } from '../../graph/dtype.ts';
 import type { Tensor } from '../../graph/tensor.ts';
+import type { AttentionShape } from '../native/attention-kernel.ts';
 import type { RowKernel, RowShape } from '../native/row-kernels.ts';
 import type { AttributeValue, NotEmpty, OnnxNode, OnnxTensor } from './protobuf.ts';
 
@@ -13,7 +14,7 @@ export const microsoft = 'com.microsoft';
 
 /** Operators of our own, by name, where the machine has them. */
 export interface OwnKernels {
-  attention(shape: { heads: number; keyValueHeads: number; headSize: number }): string | undefined;
+  attention(shape: AttentionShape): string | undefined;
   /** For operands of that many axes whose last one is that long. */
   rows(kernel: RowKernel, shape: RowShape): string | undefined;
   draw(vocabulary: number): string | undefined;

@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path';
 import koffi, { type LibraryHandle } from 'koffi';
 import { AhaError, describeError } from '../../errors.ts';
 import type { KernelFunctions } from '../native/kernel.ts';
+import { growStacks } from '../native/stacks.ts';
 import { statusError } from './status.ts';
 import { apiVersion, minimumVersion, symbols, type Parameter, type Symbol } from './symbols.ts';
 
@@ -46,9 +47,6 @@ export interface OrtLibrary extends OrtFunctions {
   /** `CreateSessionFromArray` likewise: it rearranges the weights. */
   createSessionAsync(...args: Arguments<typeof symbols.CreateSessionFromArray.parameters>): Promise<void>;
 }
-
-/** ONNX Runtime's kernels keep panels of matrices on the stack, far more than koffi's default of 128 KiB. */
-const stackBytes = 8 * 2 ** 20;
 
 /** koffi unloads a library when its handle is collected, though functions of its table are still in use. */
 const handles: LibraryHandle[] = [];
@@ -203,20 +201,6 @@ interface NativeFunction {
 
 const resultTypes = { status: 'void *', void: 'void', int: 'int', name: 'str' } as const;
 const parameterTypes = { address: 'void *', size: 'size_t', int: 'int', name: 'str' } as const;
-
-function growStacks(): void {
-  if ((koffi.config().async_stack_size ?? 0) >= stackBytes) return;
-  try {
-    koffi.config({ async_stack_size: stackBytes, sync_stack_size: stackBytes });
-  } catch (cause) {
-    throw libraryError(
-      'onnxruntime-stack',
-      'The stack of foreign calls is too small for ONNX Runtime and can no longer be changed',
-      { found: koffi.config().async_stack_size, expected: stackBytes, cause },
-      'Load the runtime before anything else in the process calls foreign functions through koffi.',
-    );
-  }
-}
 
 /** @throws AhaError `onnxruntime-version` unless the lowering was written for this version. */
 export function checkVersion(version: string, path: string, remedy: string): void {

@@ -61,22 +61,23 @@ export const transformerRules: readonly (readonly [string, LoweringRule])[] = [
   ],
 ];
 
-/** Our own kernel, which knows one new token of each sequence. */
+/** Our own kernel, a task of which is a whole sequence. */
 function ownAttention(node: Node, graph: GraphWriter): boolean {
-  const { heads, keyValueHeads } = attributesOf(node, ops.cachedAttentionOp);
-  const cache = node.inputs[3]!.shape;
-  if (node.inputs[0]!.shape[1] !== 1) return false;
+  const { heads, keyValueHeads, long } = attributesOf(node, ops.cachedAttentionOp);
+  const shapeOf = (at: number) => node.inputs[at]!.shape;
+  const [queries, cache, tables] = [shapeOf(0), shapeOf(3), shapeOf(7)];
   const headSize = cache[3] as number;
-  const kernel = graph.kernels.attention({ heads, keyValueHeads, headSize });
-  if (kernel === undefined) return false;
-  // It asks for the elements alone.
-  const operands = node.inputs.map((tensor) => graph.source(tensor).name) as CachedAttentionNames;
-  const [query, key, value, pastKey, pastValue, lengths, , cos, sin] = operands;
+  const single = queries[1] === 1;
+  const kernel = graph.kernels.attention({ heads, keyValueHeads, headSize, single });
+  if (kernel === undefined || long === true) return false;
+  // It asks for the elements alone, and not for the total.
+  const operands = node.inputs.toSpliced(6, 1).map((tensor) => graph.source(tensor).name);
+  const shapes = [queries, cache, tables].map((shape) => graph.dims(shape));
   const [context, presentKey, presentValue] = node.outputs as [Tensor, Tensor, Tensor];
   graph.define(
-    [{ tensor: context, shape: [cache[0]!, heads * headSize] }, presentKey, presentValue],
+    [{ tensor: context, shape: single ? [queries[0]!, queries[2]!] : queries }, presentKey, presentValue],
     kernel,
-    [query, key, value, pastKey, pastValue, lengths, cos, sin, graph.dims(cache)],
+    [...operands, ...shapes],
     { domain: ownDomain },
   );
   return true;
