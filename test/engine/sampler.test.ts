@@ -48,6 +48,29 @@ describe.each(Object.entries(runtimes))('%s', (_, open) => {
     expect(new Set(together[2]!.map(({ tokens }) => tokens.join(' '))).size).toBeGreaterThan(1);
   });
 
+  it('draws the same tokens for long prompts among short ones', { timeout: 120_000 }, async () => {
+    const config = { ...tinyConfig, contextLength: 700 };
+    const long = Int32Array.from({ length: 530 }, (_t, at) => (at * 7) % 23);
+    const requests: SampleRequest[] = [
+      { prompt: Int32Array.of(4, 5), streams: streams(1, 'short'), maxTokens: 3 },
+      { prompt: long, streams: streams(2, 'long'), maxTokens: 3 },
+      { prompt: long.slice(0, 40), streams: streams(1, 'middle'), maxTokens: 3 },
+    ];
+    await using policy = await tinyPolicy(shared(), { config });
+    const together = await policy.sample(requests);
+    const apart = [];
+    for (const request of requests) apart.push(...(await policy.sample([request])));
+    expect(apart).toEqual(together);
+    // What was read into the cache is what scoring reads.
+    const [first] = together[1]!;
+    const tokens = Int32Array.of(...long, ...first!.tokens);
+    const weights = new Float32Array(tokens.length).fill(1, long.length);
+    const { logprobs } = await policy.forward([{ tokens, weights }]);
+    for (const [at, logprob] of first!.logprobs.entries()) {
+      expect(logprobs[0]![long.length + at]).toBeCloseTo(logprob, 4);
+    }
+  });
+
   it('draws each token as often as its probability says', async () => {
     await using policy = await tinyPolicy(shared());
     const prompt = Int32Array.of(2, 7);
