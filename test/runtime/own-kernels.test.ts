@@ -195,6 +195,24 @@ describe('indexAdd', () => {
   );
 });
 
+it('makes new kernels while sessions with others are being made', async () => {
+  const widths = Array.from({ length: 24 }, (_, index) => 8 * (index + 30));
+  const programs = await Promise.all(
+    widths.map((width) => {
+      const rows = input('rows', 'f32', ['N', width]);
+      return runtime.compile(graphFunction({ y: swiglu(rows, rows) }));
+    }),
+  );
+  for (const [index, program] of programs.entries()) {
+    const width = widths[index]!;
+    const { y } = await program.run({
+      rows: { data: new Float32Array(2 * width).fill(1), shape: [2, width] },
+    });
+    expect(y!.data[2 * width - 1], `${width}`).toBeCloseTo(1 / (1 + Math.exp(-1)), 6);
+    program[Symbol.dispose]();
+  }
+});
+
 describe('cachedAttention of one token', () => {
   // ONNX Runtime's own kernel checks lengths for itself, and refuses all of them.
   it.skipIf(kernelObstacle() !== undefined)('touches nothing beyond the cache or the tables', async () => {

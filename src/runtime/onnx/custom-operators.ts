@@ -32,15 +32,14 @@ const tableLength = 32;
 
 export class CustomOperators implements OwnKernels {
   readonly #library: OrtLibrary;
-  readonly #domain: bigint;
   readonly #known = new Map<string, boolean>();
-  #count = 0;
+  /** Where the tables of the operators are. */
+  readonly #tables: bigint[] = [];
+  /** With all operators so far. It never gets more: a session that is being made on another thread may be reading it. */
+  #domain: bigint | undefined;
 
   constructor(library: OrtLibrary) {
-    const out = new BigUint64Array(1);
-    library.CreateCustomOpDomain(ownDomain, out);
     this.#library = library;
-    this.#domain = out[0]!;
   }
 
   /** The name of the operator, or undefined if there is none for this shape on this machine. */
@@ -100,7 +99,17 @@ export class CustomOperators implements OwnKernels {
 
   /** Makes the operators that were asked for so far known to a session. */
   addTo(sessionOptions: bigint): void {
-    if (this.#count > 0) this.#library.AddCustomOpDomain(sessionOptions, this.#domain);
+    if (this.#tables.length === 0) return;
+    this.#domain ??= this.#makeDomain();
+    this.#library.AddCustomOpDomain(sessionOptions, this.#domain);
+  }
+
+  /** Sessions need theirs as long as they live, so domains are not released; there are at most as many as operators. */
+  #makeDomain(): bigint {
+    const out = new BigUint64Array(1);
+    this.#library.CreateCustomOpDomain(ownDomain, out);
+    for (const table of this.#tables) this.#library.CustomOpDomain_Add(out[0]!, table);
+    return out[0]!;
   }
 
   #define(operator: Operator): string | undefined {
@@ -126,8 +135,8 @@ export class CustomOperators implements OwnKernels {
       }
     });
     if (address === undefined) return false;
-    this.#library.CustomOpDomain_Add(this.#domain, address + BigInt(table));
-    this.#count++;
+    this.#tables.push(address + BigInt(table));
+    this.#domain = undefined;
     return true;
   }
 }
