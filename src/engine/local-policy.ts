@@ -365,10 +365,12 @@ export class LocalPolicy implements Policy, AsyncDisposable {
     });
     const size = (of: typeof drawn) => of.reduce((sum, { tokens, start }) => sum + tokens.length - start, 0);
     if (drawn.length === 0 || size(drawn) > store.capacity) return new Map();
-    const missing = () => drawn.filter(({ tokens, start }) => store.find(tokens, start) === undefined);
-    if (size(missing()) > store.room) store.clear();
-    const replayed = missing();
-    if (replayed.length > 0) await this.#sampler.replay(replayed);
+    let missing = drawn.filter(({ tokens, start }) => store.find(tokens, start) === undefined);
+    if (size(missing) > store.room) {
+      store.clear();
+      missing = drawn;
+    }
+    if (missing.length > 0) await this.#sampler.replay(missing);
     return new Map(drawn.map(({ index, tokens, start }) => [index, store.find(tokens, start)!]));
   }
 

@@ -21,7 +21,7 @@ import {
 import { categoricalDraw, drawIndex } from '../graph/ops/draw.ts';
 import { indexAdd, takeAlongLast, topK } from '../graph/ops/indexing.ts';
 import { cumsum, logSoftmax, sum } from '../graph/ops/reduce.ts';
-import { full, iota, reshape, slice } from '../graph/ops/shape.ts';
+import { column, full, iota, reshape, slice } from '../graph/ops/shape.ts';
 import { input, scalar, type Tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import {
@@ -130,9 +130,4 @@ function drawFromTop(logits: Tensor, uniform: Tensor, candidates: number): Drawn
   const index = drawIndex(kept, uniform);
   const share = div(takeAlongLast(kept, index), sum(kept, { axes: [-1] }));
   return { token: takeAlongLast(top.indices, index), logprob: log(share) };
-}
-
-/** [B] → [B, 1] */
-function column(x: Tensor): Tensor {
-  return reshape(x, [x.shape[0]!, 1]);
 }

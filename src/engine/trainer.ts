@@ -172,7 +172,7 @@ export class Trainer implements Disposable {
     const distributions =
       width === undefined ? undefined : new DistributionCollector(batch, width, config.vocabularySize);
     const asked = { inputs: [], whole: width !== undefined };
-    for (const [index, sequence] of batch.entries()) this.#check(sequence, index, asked);
+    this.#checkAll(batch, asked);
     for (const packed of this.#pack(batch, temperature, asked)) {
       const { form } = packed;
       const program = await this.#program(
@@ -207,7 +207,7 @@ export class Trainer implements Disposable {
     let computedTokens = 0;
     let computedPositions = 0;
     const asked = { inputs: loss.inputs, whole: loss.distribution !== undefined, teacher: loss.distribution };
-    for (const [index, sequence] of batch.entries()) this.#check(sequence, index, asked);
+    this.#checkAll(batch, asked);
     // Whole distributions are computed a few rows at a time, whatever the sequences.
     const recorded: Recorded = asked.whole ? new Map() : await recall(batch);
     for (const packed of this.#pack(batch, temperature, asked, recorded)) {
@@ -325,6 +325,10 @@ export class Trainer implements Disposable {
     const program = await this.#options.runtime.compile(build(), { name: key });
     this.#programs.set(key, program);
     return program;
+  }
+
+  #checkAll(batch: readonly TokenSequence[], asked: Asked): void {
+    for (const [index, sequence] of batch.entries()) this.#check(sequence, index, asked);
   }
 
   #check(sequence: TokenSequence, index: number, asked: Asked): void {

@@ -2,7 +2,7 @@
  * Operations that no runtime has a kernel for, in terms of those that runtimes have. A runtime lowers a node by
  * its own table first and asks here for the rest.
  */
-import { chunks, concat, reshape } from './ops/shape.ts';
+import { chunks, column, concat, reshape } from './ops/shape.ts';
 import { add, detachOp, div, exp, mul, neg, sigmoid, silu, sqrt, sub } from './ops/elementwise.ts';
 import { categoricalDrawOp, drawIndex } from './ops/draw.ts';
 import { adamwOp, rmsNormGradientOp, swigluGradientOp, swigluOp } from './ops/fused.ts';
@@ -145,11 +145,6 @@ function tokenLogprobsGradientInChunks(node: Node): Tensor[] {
 /** −Σ p log p of each row of log-probabilities [N, V] → [N]. */
 function entropyOf(logs: Tensor): Tensor {
   return neg(sum(mul(exp(logs), logs), { axes: [-1] }));
-}
-
-/** [N] → [N, 1] */
-function column(x: Tensor): Tensor {
-  return reshape(x, [x.shape[0]!, 1]);
 }
 
 /** Parts of equal, possibly symbolic, length, joined along the first axis into the shape of `like`. */

@@ -5,6 +5,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { LocalPolicy } from '../../src/engine/local-policy.ts';
 import type { SampleRequest, TokenSequence } from '../../src/engine/policy.ts';
+import { trainingGraph } from '../../src/engine/training-graph.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { type LoraConfig, loraConfig } from '../../src/model/lora.ts';
 import { decoderParameters, loraParameters } from '../../src/model/parameters.ts';
@@ -100,6 +101,47 @@ describe.each(Object.entries(runtimes))('%s', (_, open) => {
       }
     });
   });
+
+  it(
+    'is learned from without a forward pass, and only what was just drawn',
+    { timeout: 120_000 },
+    async () => {
+      const compiled: string[] = [];
+      const watched = new Proxy(runtime(), {
+        get(target, key) {
+          if (key === 'compile') {
+            const compile: Runtime['compile'] = (fn, options) => {
+              compiled.push(options?.name ?? '');
+              return target.compile(fn, options);
+            };
+            return compile;
+          }
+          const member: unknown = Reflect.get(target, key, target);
+          return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+        },
+      });
+      await using policy = await tinyPolicy(watched);
+      const { batch, plain } = await draw(policy, 'now');
+      const learning = () => compiled.splice(0).filter((name) => name.startsWith(loss.key));
+      learning();
+      await policy.forwardBackward(plain, loss);
+      expect(learning().some((name) => name.endsWith('/recorded'))).toBe(false);
+      await policy.forwardBackward(batch, loss);
+      expect(learning().map((name) => name.split('/').at(-1))).toEqual(['recorded']);
+
+      const form = { chunks: 1, sharedPrefixes: true };
+      const names = trainedNames(policy);
+      const products = (recorded: boolean) =>
+        trainingGraph(tinyConfig, undefined, names, loss, { ...form, recorded }).nodes.filter(
+          ({ op, inputs }) => {
+            const weight = inputs.at(-1)?.node.op.name === 'input';
+            return (op.name === 'matmul' || op.name === 'addmm') && weight;
+          },
+        ).length;
+      // Seven layers with weights in each block, for what was drawn.
+      expect(products(false) - products(true)).toBe(7 * tinyConfig.layers);
+    },
+  );
 
   it('has the same bits after decoding again', { timeout: 120_000 }, async () => {
     await using whole = await tinyPolicy(runtime());

@@ -7,7 +7,7 @@ import { applyAll, type Operation, scalar, shapeError, type Tensor, type TensorT
 import { add, cast, lessEqual, minimum, mul, sub } from './elementwise.ts';
 import { indexSelect, takeAlongLast } from './indexing.ts';
 import { cumsum, sum } from './reduce.ts';
-import { concat, full, iota, reshape, slice } from './shape.ts';
+import { column, concat, full, iota, reshape, slice } from './shape.ts';
 
 /**
  * logits [B, V], the inverse of a temperature [B] and uniform numbers in [0, 1) [B] → a token of each row, drawn from
@@ -93,9 +93,4 @@ function invert(cumulative: Tensor, target: Tensor): Tensor {
   const width = cumulative.shape[1] as number;
   const passed = sum(cast(lessEqual(cumulative, column(target)), 'f32'), { axes: [-1] });
   return minimum(cast(passed, 'i64'), scalar(width - 1, 'i64'));
-}
-
-/** [B] → [B, 1] */
-function column(x: Tensor): Tensor {
-  return reshape(x, [x.shape[0]!, 1]);
 }

@@ -71,7 +71,8 @@ function zip(values: readonly Value[], compute: (elements: readonly number[]) =>
   return { shape, data };
 }
 
-const sigmoidOf = (x: number) => 1 / (1 + Math.exp(-x));
+/** Of a number. */
+export const sigmoidOf = (x: number) => 1 / (1 + Math.exp(-x));
 
 export const negOp = unary('neg', (x) => -x);
 export const expOp = unary('exp', Math.exp);

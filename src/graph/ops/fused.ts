@@ -4,19 +4,18 @@
  * kernel for it; the gradients have none themselves.
  */
 import { sameShape } from '../dim.ts';
+import { sigmoidOf } from './elementwise.ts';
 import { apply, applyAll, type Operation, shapeError, type Tensor, type TensorType } from '../tensor.ts';
 
 type None = Readonly<Record<string, never>>;
 const none: None = {};
-
-const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 
 /** silu(gate) · up, all of one shape. */
 export const swigluOp: Operation<None> = {
   name: 'swiglu',
   infer: (inputs) => [sameShapes('swiglu', inputs)],
   evaluate: ([gate, up]) => {
-    const data = gate!.data.map((g, i) => g * sigmoid(g) * up!.data[i]!);
+    const data = gate!.data.map((g, i) => g * sigmoidOf(g) * up!.data[i]!);
     return [{ shape: gate!.shape, data }];
   },
 };
@@ -31,10 +30,10 @@ export const swigluGradientOp: Operation<None> = {
   evaluate: ([gate, up, gradient]) => {
     const { shape, data } = gate!;
     const ofGate = data.map((g, i) => {
-      const s = sigmoid(g);
+      const s = sigmoidOf(g);
       return gradient!.data[i]! * up!.data[i]! * s * (1 + g * (1 - s));
     });
-    const ofUp = data.map((g, i) => gradient!.data[i]! * g * sigmoid(g));
+    const ofUp = data.map((g, i) => gradient!.data[i]! * g * sigmoidOf(g));
     return [
       { shape, data: ofGate },
       { shape, data: ofUp },

@@ -251,3 +251,8 @@ export function chunks(x: Tensor, count: number): Tensor[] {
     reshape(slice(stacked, 0, index, index + 1), [length, ...x.shape.slice(1)]),
   );
 }
+
+/** [N] → [N, 1] */
+export function column(x: Tensor): Tensor {
+  return reshape(x, [x.shape[0]!, 1]);
+}

@@ -9,6 +9,7 @@ import { adamwFactors } from '../../graph/ops/fused.ts';
 import {
   type Assembler,
   at,
+  lanes,
   r10,
   r11,
   r8,
@@ -25,7 +26,6 @@ import {
 import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
 
 const parts = 64;
-const lanes = 8;
 
 export function emitAdamW(code: Assembler, functions: KernelFunctions): void {
   const shape = 4 + adamwFactors.length;
@@ -53,9 +53,9 @@ export function emitAdamW(code: Assembler, functions: KernelFunctions): void {
   code.bind(whole);
 
   const factors = new Map<string, Vector>();
-  for (const [at9, name] of adamwFactors.entries()) {
-    const vector = ymm[15 - at9]!;
-    code.mov(rax, operand(rdi, 4 + at9));
+  for (const [index, name] of adamwFactors.entries()) {
+    const vector = ymm[15 - index]!;
+    code.mov(rax, operand(rdi, 4 + index));
     code.broadcast(vector, at(rax));
     factors.set(name, vector);
   }

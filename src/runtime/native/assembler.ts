@@ -41,6 +41,9 @@ export const [r8, r9, r10, r11, r12, r13, r14, r15] = Array.from({ length: 8 }, 
   register(8 + code),
 ) as [Register, Register, Register, Register, Register, Register, Register, Register];
 
+/** Floats in a vector. */
+export const lanes = 8;
+
 /** ymm0 to ymm15. */
 export const ymm: readonly Vector[] = Array.from({ length: 16 }, (_, code) => ({ kind: 'vector', code }));
 
@@ -151,6 +154,11 @@ export class Assembler {
   /** Numbers of four bytes as data, and where they are. */
   floats(...values: readonly number[]): Memory {
     return this.#words(new Uint8Array(Float32Array.from(values).buffer));
+  }
+
+  /** The same number in all elements of a vector, as data. */
+  eight(value: number): Memory {
+    return this.floats(...Array<number>(lanes).fill(value));
   }
 
   integers(...values: readonly number[]): Memory {

@@ -12,6 +12,7 @@
 import {
   type Assembler,
   at,
+  lanes,
   type Memory,
   r8,
   r9,
@@ -33,7 +34,7 @@ import {
   type Vector,
   ymm,
 } from './assembler.ts';
-import { emitExponential, exponentialData, loadConstants } from './exponential.ts';
+import { emitExponential, type ExponentialData, exponentialData, loadConstants } from './exponential.ts';
 import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
 import { emitReduction } from './reduction.ts';
 
@@ -61,25 +62,10 @@ const [
   context,
   presentKey,
   presentValue,
-] = Array.from({ length: 14 }, (_, index) => index) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
-const attentionInputs = 11;
+] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13];
+/** Those before the context. */
+const inputs = context;
 
-const lanes = 8;
 /** Rows of the cache whose products with a query are summed side by side. */
 const rowsAtOnce = 4;
 const cacheLine = 64;
@@ -98,7 +84,7 @@ export function emitAttention(code: Assembler, functions: KernelFunctions, shape
     code,
     functions,
     {
-      inputs: attentionInputs,
+      inputs,
       outputs: [[batch, ...(single ? [] : [{ input: queryShape, at: 1 }]), heads * headSize], cache, cache],
       tasks: [batch, keyValueHeads],
     },
@@ -108,7 +94,7 @@ export function emitAttention(code: Assembler, functions: KernelFunctions, shape
   const constants = {
     exponential: exponentialData(code),
     scale: code.floats(1 / Math.sqrt(headSize)),
-    least: code.floats(...Array<number>(lanes).fill(-Infinity)),
+    least: code.eight(-Infinity),
   };
   code.align(16);
   code.bind(task);
@@ -116,7 +102,7 @@ export function emitAttention(code: Assembler, functions: KernelFunctions, shape
 }
 
 interface Constants {
-  readonly exponential: ReturnType<typeof exponentialData>;
+  readonly exponential: ExponentialData;
   readonly scale: Memory;
   readonly least: Memory;
 }
@@ -414,16 +400,16 @@ function emitContext(
     const again = code.label();
     code.bind(again);
     code.broadcast(weight, at(rsp, 0, done, 4));
-    for (const [at8, part] of parts.entries()) {
-      code.vector('fmadd231ps', part, weight, at(row, 4 * (start + lanes * at8)));
+    for (const [index, part] of parts.entries()) {
+      code.vector('fmadd231ps', part, weight, at(row, 4 * (start + lanes * index)));
     }
     code.add(row, rowBytes);
     code.add(done, 1);
     code.cmp(done, count);
     code.jumpIf('below', again);
-    for (const [at8, part] of parts.entries()) {
+    for (const [index, part] of parts.entries()) {
       code.vector('mulps', part, part, factor);
-      code.store(at(to, 4 * (start + lanes * at8)), part);
+      code.store(at(to, 4 * (start + lanes * index)), part);
     }
   }
 }

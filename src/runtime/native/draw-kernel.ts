@@ -6,13 +6,26 @@
  * its logit less the largest, both divided by the temperature [B]; the sum of the exponentials of all of these [B]; and
  * [B, V] to work in. A task is a row.
  */
-import { type Assembler, at, r10, r8, r9, rax, rcx, rdi, rdx, rsi, type Vector, ymm } from './assembler.ts';
+import {
+  type Assembler,
+  at,
+  lanes,
+  r10,
+  r8,
+  r9,
+  rax,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  type Vector,
+  ymm,
+} from './assembler.ts';
 import { emitExponential, exponentialData, loadConstants } from './exponential.ts';
-import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+import { eachEight, emitCompute, type KernelFunctions, operand } from './kernel.ts';
 import { emitReduction } from './reduction.ts';
 
 const [logits, inverseTemperature, uniform, shape, token, chosen, total, weights] = [0, 1, 2, 3, 4, 5, 6, 7];
-const lanes = 8;
 
 /** `vocabulary` is a multiple of 8. */
 export function emitDraw(code: Assembler, functions: KernelFunctions, vocabulary: number): void {
@@ -22,7 +35,7 @@ export function emitDraw(code: Assembler, functions: KernelFunctions, vocabulary
   emitCompute(code, functions, { inputs: 4, outputs, tasks: [rows] }, task);
   code.align(32);
   const exponential = exponentialData(code);
-  const least = code.floats(...Array<number>(lanes).fill(-Infinity));
+  const least = code.eight(-Infinity);
   code.align(16);
   code.bind(task);
 
@@ -38,36 +51,23 @@ export function emitDraw(code: Assembler, functions: KernelFunctions, vocabulary
   code.broadcast(inverse, at(rax, 0, rsi, 4));
   const constants = loadConstants(code, exponential, [ymm[8]!, ymm[9]!, ymm[10]!, ymm[11]!, ymm[12]!]);
 
-  const eachEight = (body: () => void) => {
-    const again = code.label();
-    code.clear(element);
-    code.bind(again);
-    body();
-    code.add(element, lanes);
-    code.cmp(element, vocabulary);
-    code.jumpIf('below', again);
-  };
   /** t = reached + the sum of x. */
   const advance = (x: Vector) => {
-    code.upperHalf(t, x);
-    code.narrow('addps', t, t, x);
-    code.narrow('movhlps', y, t, t);
-    code.narrow('addps', t, t, y);
-    code.permuteHalf(y, t, 0x55);
-    code.narrow('addss', t, t, y);
+    code.unary('movups', t, x);
+    emitReduction(code, 'addps', t, y);
     code.narrow('cvtss2sd', t, t, t);
     code.narrow('addsd', t, t, reached);
   };
 
   code.load(largest, least);
-  eachEight(() => {
+  eachEight(code, vocabulary, () => {
     code.vector('mulps', x, inverse, at(row, 0, element, 4));
     code.vector('maxps', largest, largest, x);
   });
   emitReduction(code, 'maxps', largest, t);
 
   code.zero(reached);
-  eachEight(() => {
+  eachEight(code, vocabulary, () => {
     code.vector('mulps', x, inverse, at(row, 0, element, 4));
     code.vector('subps', x, x, largest);
     // What is forbidden has a weight of 0, and NaN stays NaN.
@@ -87,7 +87,7 @@ export function emitDraw(code: Assembler, functions: KernelFunctions, vocabulary
   // The block in which the sum passes the target; added up as before, it passes it in one.
   const [found, within, passed] = [code.label(), code.label(), code.label()];
   code.zero(reached);
-  eachEight(() => {
+  eachEight(code, vocabulary, () => {
     code.load(x, at(work, 0, element, 4));
     advance(x);
     code.compareDoubles(t, target);

@@ -1,5 +1,5 @@
 /** e^x of eight numbers at once, as the Cephes library has it: within two units of the last place. */
-import { type Assembler, type Memory, type Vector } from './assembler.ts';
+import type { Assembler, Memory, Vector } from './assembler.ts';
 
 /** Below it e^x is not a normal number; it stands for all that is less. */
 const least = -87.3;
@@ -17,7 +17,7 @@ export interface ExponentialConstants {
 
 /** Emits the data; to be called once, where no code runs into it. */
 export function exponentialData(code: Assembler) {
-  const eight = (value: number) => code.floats(...Array<number>(8).fill(value));
+  const eight = (value: number) => code.eight(value);
   return {
     least: eight(least),
     log2e: eight(Math.LOG2E),

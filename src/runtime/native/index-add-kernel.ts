@@ -10,6 +10,7 @@
 import {
   type Assembler,
   at,
+  lanes,
   r10,
   r11,
   r12,
@@ -27,13 +28,12 @@ import {
 import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
 
 const [table, indices, rows, tableShape, indexShape, sums] = [0, 1, 2, 3, 4, 5];
-const lanes = 8;
-/** Columns of a task at most: as many as registers hold at once. */
-const mostColumns = 64;
+/** How many columns a task has: at most as many as half the registers hold. */
+const columnCounts = [64, 32, 16, 8];
 
 /** `width` is a multiple of 8. */
 export function emitIndexAdd(code: Assembler, functions: KernelFunctions, width: number): void {
-  const columns = [64, 32, 16, 8].find((count) => count <= mostColumns && width % count === 0)!;
+  const columns = columnCounts.find((count) => width % count === 0)!;
   const task = code.label();
   const height = { input: tableShape, at: 0 };
   const shape = { inputs: 5, outputs: [[height, width]], tasks: [width / columns] };

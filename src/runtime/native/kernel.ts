@@ -9,8 +9,8 @@ import {
   type Assembler,
   at,
   type Label,
+  lanes,
   r8,
-  r12,
   rax,
   rbx,
   rcx,
@@ -21,13 +21,16 @@ import {
   rsp,
 } from './assembler.ts';
 
-/** Addresses of ONNX Runtime's functions that a kernel calls. */
-export interface KernelFunctions {
-  readonly KernelContext_GetInput: bigint;
-  readonly KernelContext_GetOutput: bigint;
-  readonly GetTensorMutableData: bigint;
-  readonly KernelContext_ParallelFor: bigint;
-}
+/** ONNX Runtime's functions that a kernel calls. */
+export const kernelFunctionNames = [
+  'KernelContext_GetInput',
+  'KernelContext_GetOutput',
+  'GetTensorMutableData',
+  'KernelContext_ParallelFor',
+] as const;
+
+/** Their addresses. */
+export type KernelFunctions = Readonly<Record<(typeof kernelFunctionNames)[number], bigint>>;
 
 /** A size that is known now, or element `at` of the input number `input`, i64. */
 export type Size = number | { readonly input: number; readonly at: number };
@@ -46,6 +49,17 @@ const mostParts = 32;
 /** The operand number `index` of a frame: inputs first, then outputs. */
 export function operand(frame: Register, index: number) {
   return at(frame, 8 * index);
+}
+
+/** Runs `body` for each eight of `count` elements, a multiple of 8; rcx is the number of those before them. */
+export function eachEight(code: Assembler, count: number, body: () => void): void {
+  const again = code.label();
+  code.clear(rcx);
+  code.bind(again);
+  body();
+  code.add(rcx, lanes);
+  code.cmp(rcx, count);
+  code.jumpIf('below', again);
 }
 
 /** `KernelComputeV2` of an operator of this shape, whose tasks run the code at `task`. */
@@ -79,10 +93,8 @@ export function emitCompute(
     code.mov(to, at(to, 8 * size.at));
   };
 
-  // Three registers and the return address keep the stack aligned.
+  // One register and the return address keep the stack aligned.
   code.push(rbx);
-  code.push(r12);
-  code.push(r12);
   code.sub(rsp, bytes);
   code.mov(rbx, rsi);
   for (let index = 0; index < inputs; index++) {
@@ -117,8 +129,6 @@ export function emitCompute(
   callFunction('KernelContext_ParallelFor');
   code.bind(end);
   code.add(rsp, bytes);
-  code.pop(r12);
-  code.pop(r12);
   code.pop(rbx);
   code.ret();
 }

@@ -23,7 +23,7 @@ import {
   ymm,
 } from './assembler.ts';
 import { emitExponential, exponentialData, loadConstants } from './exponential.ts';
-import { emitCompute, type KernelFunctions, operand, type Size } from './kernel.ts';
+import { eachEight, emitCompute, type KernelFunctions, operand, type Size } from './kernel.ts';
 import { emitReduction } from './reduction.ts';
 
 export type RowKernel = 'swiglu' | 'swigluGradient' | 'rmsNorm' | 'rmsNormGradient';
@@ -44,8 +44,6 @@ export const rowOperands: Readonly<Record<RowKernel, readonly [inputs: number, o
   rmsNorm: [2, 2],
   rmsNormGradient: [4, 2],
 };
-
-const lanes = 8;
 
 export function emitRowKernel(
   code: Assembler,
@@ -85,20 +83,9 @@ function loadRows(
   }
 }
 
-/** Runs `body` for each eight elements; rcx is the number of bytes before them. */
-function eachEight(code: Assembler, width: number, body: () => void): void {
-  code.clear(rcx);
-  const again = code.label();
-  code.bind(again);
-  body();
-  code.add(rcx, 4 * lanes);
-  code.cmp(rcx, 4 * width);
-  code.jumpIf('below', again);
-}
-
 function emitGate(code: Assembler, task: Label, width: number, gradient: boolean): void {
   const exponential = exponentialData(code);
-  const largest = code.floats(...Array<number>(lanes).fill(87));
+  const largest = code.eight(87);
   code.align(16);
   code.bind(task);
   const [gate, up, given, first, second] = [r8, r9, rdx, r10, r11];
@@ -124,7 +111,7 @@ function emitGate(code: Assembler, task: Label, width: number, gradient: boolean
   const constants = loadConstants(code, exponential, [ymm[8]!, ymm[9]!, ymm[10]!, ymm[11]!, ymm[12]!]);
   const { one } = constants;
   code.load(most, largest);
-  const here = (row: Register) => at(row, 0, rcx);
+  const here = (row: Register) => at(row, 0, rcx, 4);
   eachEight(code, width, () => {
     code.load(g, here(gate));
     code.load(u, here(up));
@@ -170,7 +157,7 @@ function emitNorm(code: Assembler, task: Label, width: number, epsilon: number):
   ]);
   code.mov(weight, operand(rdi, 1));
   const [a, total, spare] = ymm as [Vector, Vector, Vector];
-  const here = (row: Register) => at(row, 0, rcx);
+  const here = (row: Register) => at(row, 0, rcx, 4);
   code.zero(total);
   eachEight(code, width, () => {
     code.load(a, here(x));
@@ -214,7 +201,7 @@ function emitNormGradient(code: Assembler, task: Label, width: number): void {
   ]);
   code.mov(weight, operand(rdi, 1));
   const [a, d, total, spare] = ymm as [Vector, Vector, Vector, Vector];
-  const here = (row: Register) => at(row, 0, rcx);
+  const here = (row: Register) => at(row, 0, rcx, 4);
   code.zero(total);
   eachEight(code, width, () => {
     code.load(a, here(x));

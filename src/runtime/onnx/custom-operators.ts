@@ -45,7 +45,7 @@ export class CustomOperators implements OwnKernels {
   /** The name of the operator, or undefined if there is none for this shape on this machine. */
   attention(shape: AttentionShape): string | undefined {
     const { heads, keyValueHeads, headSize, single } = shape;
-    if (headSize % 16 !== 0 || kernelObstacle() !== undefined) return undefined;
+    if (headSize % 16 !== 0) return undefined;
     const name = `cachedAttention_${single ? 1 : 'S'}_${heads}_${keyValueHeads}_${headSize}`;
     return this.#define({
       name,
@@ -57,7 +57,7 @@ export class CustomOperators implements OwnKernels {
 
   rows(kernel: RowKernel, shape: RowShape): string | undefined {
     const { rank, width, epsilon } = shape;
-    if (width % 8 !== 0 || rank < 2 || kernelObstacle() !== undefined) return undefined;
+    if (width % 8 !== 0 || rank < 2) return undefined;
     const [inputs, outputs] = rowOperands[kernel];
     return this.#define({
       name: [kernel, rank, width, ...(epsilon === undefined ? [] : [bitsOf(epsilon)])].join('_'),
@@ -68,7 +68,7 @@ export class CustomOperators implements OwnKernels {
   }
 
   draw(vocabulary: number): string | undefined {
-    if (vocabulary % 8 !== 0 || kernelObstacle() !== undefined) return undefined;
+    if (vocabulary % 8 !== 0) return undefined;
     return this.#define({
       name: `categoricalDraw_${vocabulary}`,
       inputs: ['f32', 'f32', 'f32', 'i64'],
@@ -78,7 +78,7 @@ export class CustomOperators implements OwnKernels {
   }
 
   indexAdd(width: number): string | undefined {
-    if (width % 8 !== 0 || width === 0 || kernelObstacle() !== undefined) return undefined;
+    if (width % 8 !== 0 || width === 0) return undefined;
     return this.#define({
       name: `indexAdd_${width}`,
       inputs: ['f32', 'i64', 'f32', 'i64', 'i64'],
@@ -88,7 +88,6 @@ export class CustomOperators implements OwnKernels {
   }
 
   adamw(): string | undefined {
-    if (kernelObstacle() !== undefined) return undefined;
     return this.#define({
       name: 'adamw',
       inputs: [...Array<'f32'>(4 + adamwFactors.length).fill('f32'), 'i64'],
@@ -113,6 +112,7 @@ export class CustomOperators implements OwnKernels {
   }
 
   #define(operator: Operator): string | undefined {
+    if (kernelObstacle() !== undefined) return undefined;
     const known = this.#known.get(operator.name);
     const made = known ?? this.#make(operator);
     this.#known.set(operator.name, made);

@@ -152,17 +152,18 @@ export class GraphWriter {
   }
 
   /**
-   * Adds a node that computes `outputs`; undefined stands for one that nobody reads, and a tensor with a shape for one
-   * that comes out in that shape.
+   * Adds a node that computes `outputs`; undefined stands for one that nobody reads, a tensor with a shape for one
+   * that comes out in that shape, and a name for one that is no tensor.
    */
   define(
-    outputs: readonly (Tensor | ShapedOutput | undefined)[],
+    outputs: readonly (Tensor | ShapedOutput | string | undefined)[],
     operator: string,
     inputs: readonly string[],
     options: NodeOptions = {},
   ): void {
     const names = outputs.map((output) => {
       if (output === undefined) return '';
+      if (typeof output === 'string') return output;
       if ('tensor' in output) return this.#fresh();
       const name = this.#wanted.get(output) ?? this.#fresh();
       this.#names.set(output, name);
@@ -171,28 +172,15 @@ export class GraphWriter {
     while (names.at(-1) === '') names.pop();
     this.#add(operator, inputs, names, options);
     for (const [index, output] of outputs.entries()) {
-      if (output !== undefined && 'tensor' in output) {
+      if (typeof output === 'object' && 'tensor' in output) {
         this.hold(output.tensor, { name: names[index]!, shape: output.shape });
       }
     }
   }
 
-  /** As `define` for a node that has `more` outputs behind these; returns their names. */
-  several(
-    outputs: readonly Tensor[],
-    more: number,
-    operator: string,
-    inputs: readonly string[],
-    options: NodeOptions = {},
-  ): string[] {
-    const own = outputs.map((tensor) => {
-      const name = this.#wanted.get(tensor) ?? this.#fresh();
-      this.#names.set(tensor, name);
-      return name;
-    });
-    const others = Array.from({ length: more }, () => this.#fresh());
-    this.#add(operator, inputs, [...own, ...others], options);
-    return others;
+  /** A name for a value that is no tensor of the graph. */
+  name(): string {
+    return this.#fresh();
   }
 
   /** Adds a node for an intermediate value and returns the value's name. */

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import koffi, { type LibraryHandle } from 'koffi';
 import { AhaError, describeError } from '../../errors.ts';
-import type { KernelFunctions } from '../native/kernel.ts';
+import { kernelFunctionNames, type KernelFunctions } from '../native/kernel.ts';
 import { growStacks } from '../native/stacks.ts';
 import { statusError } from './status.ts';
 import { apiVersion, minimumVersion, symbols, type Parameter, type Symbol } from './symbols.ts';
@@ -183,12 +183,9 @@ export function loadLibrary(path: string): OrtLibrary {
     ...functions,
     path,
     version,
-    kernelFunctions: {
-      KernelContext_GetInput: pointer(table, symbols.KernelContext_GetInput.index),
-      KernelContext_GetOutput: pointer(table, symbols.KernelContext_GetOutput.index),
-      GetTensorMutableData: pointer(table, symbols.GetTensorMutableData.index),
-      KernelContext_ParallelFor: pointer(table, symbols.KernelContext_ParallelFor.index),
-    },
+    kernelFunctions: Object.fromEntries(
+      kernelFunctionNames.map((name) => [name, pointer(table, symbols[name].index)]),
+    ) as KernelFunctions,
     runAsync: onThread('Run'),
     createSessionAsync: onThread('CreateSessionFromArray'),
   };

@@ -3,6 +3,7 @@ import { AhaError } from '../../errors.ts';
 import * as ops from '../../graph/ops/transformer.ts';
 import { attributesOf, type Node, type Tensor } from '../../graph/tensor.ts';
 import { floatAttribute, type GraphWriter, intAttribute, microsoft } from './graph-writer.ts';
+import { ownRows } from './lowering-fused.ts';
 import type { LoweringRule } from './lowering.ts';
 import { ownDomain } from './protobuf.ts';
 import { elementTypes } from './symbols.ts';
@@ -12,18 +13,8 @@ export const transformerRules: readonly (readonly [string, LoweringRule])[] = [
     ops.rmsNormOp.name,
     (node, graph) => {
       const { epsilon } = attributesOf(node, ops.rmsNormOp);
+      if (ownRows(node, graph, { kernel: 'rmsNorm', epsilon })) return;
       const [y, inverse] = node.outputs as [Tensor, Tensor];
-      const shape = y.shape;
-      const own = graph.kernels.rows('rmsNorm', {
-        rank: shape.length,
-        width: shape.at(-1) as number,
-        epsilon,
-      });
-      if (own !== undefined) {
-        const elements = node.inputs.map((tensor) => graph.source(tensor).name);
-        graph.define(node.outputs, own, [...elements, graph.dims(shape)], { domain: ownDomain });
-        return;
-      }
       const inputs = node.inputs.map((tensor) => graph.value(tensor));
       const attributes = {
         axis: intAttribute(-1),
@@ -68,8 +59,9 @@ function ownAttention(node: Node, graph: GraphWriter): boolean {
   const [queries, cache, tables] = [shapeOf(0), shapeOf(3), shapeOf(7)];
   const headSize = cache[3] as number;
   const single = queries[1] === 1;
+  if (long === true) return false;
   const kernel = graph.kernels.attention({ heads, keyValueHeads, headSize, single });
-  if (kernel === undefined || long === true) return false;
+  if (kernel === undefined) return false;
   // It asks for the elements alone, and not for the total.
   const operands = node.inputs.toSpliced(6, 1).map((tensor) => graph.source(tensor).name);
   const shapes = [queries, cache, tables].map((shape) => graph.dims(shape));
