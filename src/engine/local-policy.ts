@@ -11,7 +11,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { LoraConfig } from '../model/lora.ts';
 import { ropeTables } from '../model/rope.ts';
 import { openSafetensors, writeSafetensors } from '../model/safetensors.ts';
-import type { DeviceBuffer, Runtime } from '../runtime/runtime.ts';
+import type { Constants, DeviceBuffer, Runtime } from '../runtime/runtime.ts';
 import { storageError, writeFileAtomic } from '../util/files.ts';
 import { ActivationStore } from './activation-store.ts';
 import { AdamW } from './optimizer.ts';
@@ -111,6 +111,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
   readonly #tables: { readonly cos: DeviceBuffer<'f32'>; readonly sin: DeviceBuffer<'f32'> };
   readonly #trainer: Trainer;
   readonly #sampler: Sampler;
+  readonly #constants: Constants;
   readonly #activations: ActivationStore;
   #optimizer: AdamW | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -165,12 +166,13 @@ export class LocalPolicy implements Policy, AsyncDisposable {
       microBatchPositions: options.microBatchPositions ?? 2048,
       activations: this.#activations,
     });
+    this.#constants = runtime.constants(store.constants(packedBytes));
     this.#sampler = new Sampler({
       runtime,
       config,
       lora,
       bindings: { ...store.current, ...tables },
-      constants: store.constants(packedBytes),
+      constants: this.#constants,
       contextLength,
       maxSequences,
       activations: this.#activations,
@@ -338,6 +340,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
       this.#disposed = true;
       this.#trainer[Symbol.dispose]();
       this.#sampler[Symbol.dispose]();
+      this.#constants[Symbol.dispose]();
       this.#activations[Symbol.dispose]();
       this.#optimizer?.[Symbol.dispose]();
       this.#tables.cos[Symbol.dispose]();

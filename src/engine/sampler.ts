@@ -12,7 +12,7 @@ import type { GraphFunction } from '../graph/function.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoraConfig } from '../model/lora.ts';
 import type {
-  CompileOptions,
+  Constants,
   DeviceBuffer,
   HostTensor,
   Program,
@@ -41,8 +41,8 @@ export interface SamplerOptions {
   readonly lora: LoraConfig | undefined;
   /** Graph inputs of every run: the parameters and the tables of rotary embedding. */
   readonly bindings: Bindings;
-  /** Those of the bindings that decoding may hold in the form that its kernels like best; see `weightsChanged`. */
-  readonly constants: Bindings;
+  /** Those of the bindings that change with the weights alone; see `weightsChanged`. */
+  readonly constants: Constants;
   readonly contextLength: number;
   /** The most sequences that decode together. */
   readonly maxSequences: number;
@@ -93,11 +93,12 @@ interface Sequence {
 
 export class Sampler implements Disposable {
   readonly #options: SamplerOptions;
-  readonly #decoders = new Map<string, BoundProgram>();
-  /** What the decoders are compiled from, kept for the next weights. */
+  /** By name. */
+  readonly #programs = new Map<string, BoundProgram>();
+  /** What the programs are compiled from. */
   readonly #graphs = new Map<string, GraphFunction>();
-  /** For short prompts and for long ones. */
-  readonly #prefills = new Map<boolean, BoundProgram>();
+  /** Whether the weights have changed since the constants were taken over. */
+  #stale = false;
   #cache: KeyValueCache | undefined;
   #rows: RowInputs | undefined;
 
@@ -152,17 +153,24 @@ export class Sampler implements Disposable {
     await this.#run(again, { candidates: 'all', forbids: false, records: true }, results, {});
   }
 
-  /** Must be called after a change of the weights that are constants: forgets the copies that decoding holds. */
+  /** Must be called after a change of the weights that are constants. */
   weightsChanged(): void {
-    for (const { program } of this.#decoders.values()) program[Symbol.dispose]();
-    this.#decoders.clear();
+    this.#stale = true;
+    this.#forgetPrograms(({ followsConstants }) => !followsConstants);
   }
 
   [Symbol.dispose](): void {
-    this.weightsChanged();
-    for (const { program } of this.#prefills.values()) program[Symbol.dispose]();
+    this.#forgetPrograms(() => true);
     this.#cache?.[Symbol.dispose]();
     this.#rows?.[Symbol.dispose]();
+  }
+
+  #forgetPrograms(which: (program: Program) => boolean): void {
+    for (const [name, { program }] of this.#programs) {
+      if (!which(program)) continue;
+      program[Symbol.dispose]();
+      this.#programs.delete(name);
+    }
   }
 
   async #run(
@@ -174,6 +182,8 @@ export class Sampler implements Disposable {
     const waiting = sequences.toReversed();
     const capacity = Math.max(...waiting.map(({ prompt, limit }) => prompt.tokens.length + limit));
     const cache = this.#reserve(waiting.length, capacity);
+    if (this.#stale) await this.#options.constants.refresh();
+    this.#stale = false;
     // Made while prompts are read.
     const making = this.#decoder(draw);
     making.catch(() => undefined);
@@ -240,11 +250,8 @@ export class Sampler implements Disposable {
     }
     const rows = Math.max(prompts.size, Math.ceil(fewestRows / longest));
     const { runtime, config, lora } = this.#options;
-    const prefill =
-      this.#prefills.get(long) ??
-      (await this.#compile(prefillGraph(config, lora, long), { name: long ? 'prefill/long' : 'prefill' }));
-    this.#prefills.set(long, prefill);
-    const { program, fixed } = prefill;
+    const name = long ? 'prefill/long' : 'prefill';
+    const { program, fixed } = await this.#program(name, 'many', () => prefillGraph(config, lora, long));
     const cache = new KeyValueCache(runtime, config, rows, longest);
     const wave: Wave = { cache, waiting: completions };
     started.add(wave);
@@ -389,21 +396,22 @@ export class Sampler implements Disposable {
     return { candidates: topP < 1 || minP > 0 ? vocabularySize : 'all', forbids, records };
   }
 
-  async #decoder(draw: Draw): Promise<BoundProgram> {
-    const key = JSON.stringify(draw);
-    const known = this.#decoders.get(key);
-    if (known !== undefined) return known;
-    const { config, lora, constants } = this.#options;
-    const graph = this.#graphs.get(key) ?? decodeGraph(config, lora, draw);
-    this.#graphs.set(key, graph);
-    const decoder = await this.#compile(graph, { name: 'decode', constants });
-    this.#decoders.set(key, decoder);
-    return decoder;
+  #decoder(draw: Draw): Promise<BoundProgram> {
+    const { config, lora } = this.#options;
+    const name = `decode ${JSON.stringify(draw)}`;
+    return this.#program(name, 'few', () => decodeGraph(config, lora, draw));
   }
 
-  async #compile(graph: GraphFunction, options: CompileOptions): Promise<BoundProgram> {
-    const program = await this.#options.runtime.compile(graph, options);
-    return { program, fixed: bindingsOf(program, this.#options.bindings) };
+  async #program(name: string, rows: 'few' | 'many', make: () => GraphFunction): Promise<BoundProgram> {
+    const known = this.#programs.get(name);
+    if (known !== undefined) return known;
+    const graph = this.#graphs.get(name) ?? make();
+    this.#graphs.set(name, graph);
+    const { runtime, bindings, constants } = this.#options;
+    const program = await runtime.compile(graph, { name, constants, rows });
+    const made = { program, fixed: bindingsOf(program, bindings) };
+    this.#programs.set(name, made);
+    return made;
   }
 
   /** A cache with slots for `sequences` (or as many as memory allows) of `capacity` tokens, and one to spare. */

@@ -53,6 +53,8 @@ export interface Program extends Disposable {
   readonly name: string;
   /** The names of the inputs, all of which a run needs. */
   readonly inputs: ReadonlySet<string>;
+  /** Whether it sees what its constants have taken over (`Constants.refresh`). */
+  readonly followsConstants: boolean;
   /**
    * Runs the graph. Every input must be given. Outputs that are bound are written in place; the others are
    * returned. An output may be bound to the very memory of an input if no node still needs the input when the
@@ -66,15 +68,32 @@ export interface Program extends Disposable {
   ): Promise<Record<string, HostTensor>>;
 }
 
+/**
+ * Tensors that seldom change. A backend may hold copies of them, arranged for its kernels, which makes products with few
+ * rows several times faster. Programs that have them share the copies. Dispose the programs first.
+ */
+export interface Constants extends Disposable {
+  readonly values: Readonly<Record<string, TensorBinding>>;
+  /**
+   * Takes over what was written into the tensors; what programs compute in between may be of the old or the new values.
+   * Programs that do not follow must be compiled again. No program that has them may be running.
+   */
+  refresh(): Promise<void>;
+}
+
 export interface CompileOptions {
   /** Appears in errors and profiles. */
   readonly name?: string;
   /**
-   * Inputs that have the same value in every run: they are not inputs of the program. A backend may rearrange them
-   * for its kernels, which makes products with few rows several times faster. The program may or may not see what is
-   * written into these buffers later, and they cannot be freed before it.
+   * Values of the inputs that have their names: they are not inputs of the program. Their buffers cannot be freed
+   * before it.
    */
-  readonly constants?: Readonly<Record<string, TensorBinding>>;
+  readonly constants?: Constants;
+  /**
+   * Whether products have few rows or many. With many a copy of the constants is not worth that the program must be
+   * compiled again when they change. Default few.
+   */
+  readonly rows?: 'few' | 'many';
 }
 
 /** Everything a runtime holds outside JavaScript's heap, for tests that nothing leaks. */
@@ -92,6 +111,7 @@ export interface Runtime extends AsyncDisposable {
   readonly threads: number;
   readonly live: LiveResources;
   allocate<T extends DType>(dtype: T, length: number): DeviceBuffer<T>;
+  constants(values: Readonly<Record<string, TensorBinding>>): Constants;
   compile(fn: GraphFunction, options?: CompileOptions): Promise<Program>;
 }
 

@@ -125,6 +125,7 @@ export function describeRuntime(open: () => Runtime): void {
           [64, 80],
           [33, 17],
           [300, 130],
+          [40, 96],
         ] as const) {
           const most = 70;
           const random = randomStream('rows', inner);
@@ -137,9 +138,10 @@ export function describeRuntime(open: () => Runtime): void {
           for (let i = 0; i < ws.length; i++) ws.data[i] = random.normal();
           const x = { buffer: xs, shape: [most, inner] };
           const weight = { buffer: ws, shape: w.shape as number[] };
+          using constants = runtime().constants(constant ? { w: weight } : {});
           using program = await runtime().compile(
             graphFunction({ y: products.matmul(input('x', 'f32', ['m', inner]), w, { transposeB }) }),
-            { constants: constant ? { w: weight } : {} },
+            { constants },
           );
           const weights = constant ? {} : { w: weight };
           const all = await productRows(program, x, weights, 0, most);
@@ -150,6 +152,7 @@ export function describeRuntime(open: () => Runtime): void {
             }
           }
           program[Symbol.dispose]();
+          constants[Symbol.dispose]();
           xs[Symbol.dispose]();
           ws[Symbol.dispose]();
         }

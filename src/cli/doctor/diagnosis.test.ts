@@ -15,6 +15,7 @@ const healthy: MachineFacts = {
   gpus: [],
   library: { path: '/lib/libonnxruntime.so', version: '1.30.0' },
   kernelObstacle: undefined,
+  vectors: 'avx512',
   trial: { threads: 8, gigaflops: 123.4, largestError: 1e-6 },
   folders: [{ purpose: 'Runs', path: '/runs', writable: true, freeBytes: 50e9 }],
   sandboxes: [{ tier: 'deno', languages: ['typescript', 'python'] }],
@@ -57,7 +58,8 @@ describe('diagnose', () => {
   });
 
   it('says why kernels do not run', () => {
-    expect(check('Kernels', {})?.status).toBe('ok');
+    const found = check('Kernels', {});
+    expect([found?.status, found?.detail]).toEqual(['ok', 'machine code for this processor (AVX-512)']);
     const reason = 'the processor lacks avx2';
     expect(check('Kernels', { kernelObstacle: reason })).toEqual({
       name: 'Kernels',

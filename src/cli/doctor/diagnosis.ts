@@ -110,9 +110,12 @@ function libraryCheck({ library }: MachineFacts): Check {
   return { name, status: 'ok', detail: `${library.version}, ${library.path}` };
 }
 
-function kernelCheck({ kernelObstacle: reason }: MachineFacts): Check {
+function kernelCheck({ kernelObstacle: reason, vectors }: MachineFacts): Check {
   const name = 'Kernels';
-  if (reason === undefined) return { name, status: 'ok', detail: 'machine code for this processor' };
+  const registers = { avx2: 'AVX2', avx512: 'AVX-512' }[vectors];
+  if (reason === undefined) {
+    return { name, status: 'ok', detail: `machine code for this processor (${registers})` };
+  }
   return { name, status: 'info', detail: `those of ONNX Runtime only, which are slower: ${reason}` };
 }
 

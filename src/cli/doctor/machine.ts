@@ -5,7 +5,8 @@ import os from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { trySandboxes, type TierTrial } from '../../sandbox/open.ts';
 import { ortLibrary } from '../../runtime/onnx/library.ts';
-import { kernelObstacle } from '../../runtime/native/support.ts';
+import type { VectorSet } from '../../runtime/native/linear-kernel.ts';
+import { kernelObstacle, vectorSet } from '../../runtime/native/support.ts';
 import { multiplyOnce, type ProductTrial } from './product-trial.ts';
 
 export interface FolderFacts {
@@ -31,6 +32,7 @@ export interface MachineFacts {
   readonly library: { readonly path: string; readonly version: string } | { readonly error: Error };
   /** Why kernels of our own do not run; undefined if they do. */
   readonly kernelObstacle: string | undefined;
+  readonly vectors: VectorSet;
   /** One product of matrices through the runtime; absent when there is no library. */
   readonly trial: ProductTrial | { readonly error: Error } | undefined;
   readonly folders: readonly FolderFacts[];
@@ -77,6 +79,7 @@ export async function inspectMachine(
     gpus: await findGpus(),
     library,
     kernelObstacle: kernelObstacle(),
+    vectors: vectorSet(),
     trial:
       'error' in library
         ? undefined

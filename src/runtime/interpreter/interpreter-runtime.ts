@@ -11,6 +11,7 @@ import {
   type ArrayTypes,
   bytesPerElement,
   type CompileOptions,
+  type Constants,
   type DeviceBuffer,
   elementCount,
   type HostTensor,
@@ -43,12 +44,19 @@ class InterpreterRuntime implements Runtime {
     return buffer as unknown as DeviceBuffer<T>;
   }
 
+  /** They are read where they are. */
+  constants(values: Constants['values']): Constants {
+    return { values, refresh: async () => {}, [Symbol.dispose]: () => {} };
+  }
+
   async compile(fn: GraphFunction, options: CompileOptions = {}): Promise<Program> {
     this.#programs++;
-    const { name = 'program', constants = {} } = options;
+    const { name = 'program' } = options;
+    const constants = options.constants?.values ?? {};
     return {
       name,
       inputs: new Set([...fn.inputs.keys()].filter((input) => !(input in constants))),
+      followsConstants: true,
       run: async (inputs, outputs = {}) => runInterpreted(fn, { ...inputs, ...constants }, outputs),
       [Symbol.dispose]: () => {
         this.#programs--;

@@ -19,6 +19,7 @@ import {
   rsi,
   rsp,
   ymm,
+  zmm,
 } from './assembler.ts';
 
 const golden = JSON.parse(
@@ -26,6 +27,7 @@ const golden = JSON.parse(
 ) as Record<string, string>;
 
 const v = (code: number) => ymm[code]!;
+const w = (code: number) => zmm[code]!;
 
 /** By what GNU as calls it, in Intel's syntax. */
 const instructions: Readonly<Record<string, (code: Assembler) => void>> = {
@@ -109,8 +111,36 @@ const instructions: Readonly<Record<string, (code: Assembler) => void>> = {
   '{vex3} vpslld ymm1, ymm9, 23': (code) => code.shiftLeft(v(1), v(9), 23),
   '{vex3} vcvtps2dq ymm1, ymm2': (code) => code.unary('cvtps2dq', v(1), v(2)),
   '{vex3} vsqrtps ymm1, ymm2': (code) => code.unary('sqrtps', v(1), v(2)),
+  'prefetcht1 [r12]': (code) => code.prefetch(at(r12), 'second'),
+  '{vex3} vunpcklps ymm1, ymm2, ymm11': (code) => code.vector('unpcklps', v(1), v(2), v(11)),
+  '{vex3} vunpckhps ymm1, ymm2, ymm11': (code) => code.vector('unpckhps', v(1), v(2), v(11)),
+  '{vex3} vunpcklpd ymm9, ymm2, ymm11': (code) => code.vector('unpcklpd', v(9), v(2), v(11)),
+  '{vex3} vunpckhpd ymm9, ymm2, ymm11': (code) => code.vector('unpckhpd', v(9), v(2), v(11)),
+  'vperm2f128 ymm9, ymm2, ymm11, 0x20': (code) => code.halves('lower', v(9), v(2), v(11)),
+  'vperm2f128 ymm1, ymm12, ymm3, 0x31': (code) => code.halves('upper', v(1), v(12), v(3)),
+  'vmovups zmm3, [rsi]': (code) => code.load(w(3), at(rsi)),
+  'vmovups zmm29, [rsi+64]': (code) => code.load(w(29), at(rsi, 64)),
+  'vmovups zmm29, [r14+8128]': (code) => code.load(w(29), at(r14, 8128)),
+  'vmovups zmm17, [r13-8192]': (code) => code.load(w(17), at(r13, -8192)),
+  'vmovups zmm17, [r13-8256]': (code) => code.load(w(17), at(r13, -8256)),
+  'vmovups zmm17, [rbp]': (code) => code.load(w(17), at(rbp)),
+  'vmovups zmm8, [rsi+4]': (code) => code.load(w(8), at(rsi, 4)),
+  'vmovups zmm8, [r9+r10*8+128]': (code) => code.load(w(8), at(r9, 128, ten, 8)),
+  'vmovups [r9+1024], zmm31': (code) => code.store(at(r9, 1024), w(31)),
+  'vmovups [rsp+1000], zmm2': (code) => code.store(at(rsp, 1000), w(2)),
+  'vbroadcastss zmm30, dword ptr [rdi+508]': (code) => code.broadcast(w(30), at(rdi, 508)),
+  'vbroadcastss zmm30, dword ptr [rdi+512]': (code) => code.broadcast(w(30), at(rdi, 512)),
+  'vbroadcastss zmm7, dword ptr [r12+36608]': (code) => code.broadcast(w(7), at(r12, 36608)),
+  'vfmadd231ps zmm0, zmm30, zmm29': (code) => code.vector('fmadd231ps', w(0), w(30), w(29)),
+  'vfmadd231ps zmm25, zmm7, zmm15': (code) => code.vector('fmadd231ps', w(25), w(7), w(15)),
+  'vfmadd231ps zmm9, zmm16, zmm23': (code) => code.vector('fmadd231ps', w(9), w(16), w(23)),
+  'vfmadd231ps zmm9, zmm16, [r11+64]': (code) => code.vector('fmadd231ps', w(9), w(16), at(eleven, 64)),
+  'vaddps zmm9, zmm16, [rax+rcx*4]': (code) => code.vector('addps', w(9), w(16), at(rax, 0, rcx, 4)),
+  'vpxord zmm31, zmm31, zmm31': (code) => code.zero(w(31)),
+  'vpxord zmm5, zmm5, zmm5': (code) => code.zero(w(5)),
 };
 const ten = { kind: 'register', code: 10 } as const;
+const eleven = { kind: 'register', code: 11 } as const;
 
 function assembled(write: (code: Assembler) => void): string {
   const code = new Assembler();
@@ -160,6 +190,9 @@ describe('what cannot be encoded', () => {
   it.each([
     ['A constant does not fit into 4 bytes', (code: Assembler) => code.add(rax, 2 ** 40)],
     ['rsp cannot be an index', (code: Assembler) => code.mov(rax, at(rbx, 0, rsp))],
+    ['no form for wide registers', (code: Assembler) => code.vector('haddps', w(0), w(1), w(2))],
+    ['no form for wide registers', (code: Assembler) => code.vector('addps', w(0), w(1), v(2))],
+    ['no form for wide registers', (code: Assembler) => code.storeHalf(at(rax), w(0))],
   ])('%s', (message, write) => {
     expect(() => assembled(write)).toThrow(message);
   });

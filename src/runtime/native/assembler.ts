@@ -1,6 +1,6 @@
 /**
  * An assembler for x86-64: what our kernels are written in, since their users have no compiler. It knows the general
- * instructions and those of AVX, AVX2 and FMA that `*-kernel.ts` need, in Intel's names and order of operands
+ * instructions and those of AVX, AVX2, FMA and AVX-512 that `*-kernel.ts` need, in Intel's names and order of operands
  * (destination first). Encodings are those of the Intel 64 manual, volume 2; the tests compare them with GNU as.
  */
 import { AhaError } from '../../errors.ts';
@@ -11,10 +11,11 @@ export interface Register {
   readonly code: number;
 }
 
-/** A vector register: all 256 bits of it, or the lower 128, as the instruction says. */
+/** A vector register: all 256 bits of it, or the lower 128, as the instruction says; or 512 of those that are wide. */
 export interface Vector {
   readonly kind: 'vector';
   readonly code: number;
+  readonly wide: boolean;
 }
 
 /** [base + index · scale + displacement], or a label in the code. */
@@ -45,7 +46,18 @@ export const [r8, r9, r10, r11, r12, r13, r14, r15] = Array.from({ length: 8 }, 
 export const lanes = 8;
 
 /** ymm0 to ymm15. */
-export const ymm: readonly Vector[] = Array.from({ length: 16 }, (_, code) => ({ kind: 'vector', code }));
+export const ymm: readonly Vector[] = Array.from({ length: 16 }, (_, code) => ({
+  kind: 'vector',
+  code,
+  wide: false,
+}));
+
+/** zmm0 to zmm31, which the instructions can name that say so. */
+export const zmm: readonly Vector[] = Array.from({ length: 32 }, (_, code) => ({
+  kind: 'vector',
+  code,
+  wide: true,
+}));
 
 export function at(base: Register, displacement = 0, index?: Register, scale: 1 | 2 | 4 | 8 = 1): Memory {
   return { kind: 'memory', base, displacement, scale, ...(index === undefined ? {} : { index }) };
@@ -84,6 +96,11 @@ const threeOperands = {
   xorps: [0, 1, 0x57],
   andps: [0, 1, 0x54],
   haddps: [3, 1, 0x7c],
+  unpcklps: [0, 1, 0x14],
+  unpckhps: [0, 1, 0x15],
+  /** Of pairs of elements. */
+  unpcklpd: [1, 1, 0x14],
+  unpckhpd: [1, 1, 0x15],
   paddd: [1, 1, 0xfe],
   fmadd213ps: [1, 2, 0xa8],
   fmadd231ps: [1, 2, 0xb8],
@@ -113,6 +130,23 @@ const twoOperands = {
   cvtps2dq: [1, 1, 0x5b],
   sqrtps: [0, 1, 0x51],
 } as const satisfies Record<string, Encoding>;
+
+const encodings = {
+  store: [0, 1, 0x11],
+  broadcast: [1, 2, 0x18],
+  /** `xorps` of wide registers came later than they did. */
+  xord: [1, 1, 0xef],
+} as const satisfies Record<string, Encoding>;
+
+/** What wide registers can be operands of, and the bytes that a displacement of one byte counts in. */
+const wideUnits = new Map<Encoding, number>([
+  [threeOperands.addps, 64],
+  [threeOperands.fmadd231ps, 64],
+  [twoOperands.movups, 64],
+  [encodings.store, 64],
+  [encodings.broadcast, 4],
+  [encodings.xord, 64],
+]);
 
 export class Assembler {
   readonly #bytes: number[] = [];
@@ -270,11 +304,13 @@ export class Assembler {
     this.#bytes.push(0xf3, 0xa4);
   }
 
-  prefetch(from: Memory): void {
-    this.#general(0x18, 1, from, { wide: false, escape: true });
+  /** Into all caches, or into all but the first. */
+  prefetch(from: Memory, into: 'all' | 'second' = 'all'): void {
+    this.#general(0x18, into === 'all' ? 1 : 2, from, { wide: false, escape: true });
   }
 
-  // Vector instructions, of 256 bits unless they say otherwise.
+  // Vector instructions, of 256 bits unless they say otherwise. `addps`, `fmadd231ps`, `load`, `store`, `broadcast` from
+  // memory and `zero` are of 512 bits for wide registers; the others do not take them.
 
   vector(name: keyof typeof threeOperands, to: Vector, a: Vector, b: Vector | Memory): void {
     this.#vex(threeOperands[name], { to, first: a, second: b });
@@ -294,7 +330,7 @@ export class Assembler {
   }
 
   store(to: Memory, from: Vector): void {
-    this.#vex([0, 1, 0x11], { to: from, second: to });
+    this.#vex(encodings.store, { to: from, second: to });
   }
 
   /** The lower 128 bits. */
@@ -313,12 +349,17 @@ export class Assembler {
 
   /** The lowest element of a register, or the one in memory, to all. */
   broadcast(to: Vector, from: Vector | Memory): void {
-    this.#vex([1, 2, 0x18], { to, second: from });
+    this.#vex(encodings.broadcast, { to, second: from });
   }
 
   /** The upper half of `from` to the lower half. */
   upperHalf(to: Vector, from: Vector): void {
     this.#vex([1, 3, 0x19], { to: from, second: to }, 1);
+  }
+
+  /** The lower halves of both, or the upper ones. */
+  halves(which: 'lower' | 'upper', to: Vector, a: Vector, b: Vector): void {
+    this.#vex([1, 3, 0x06], { to, first: a, second: b }, which === 'lower' ? 0x20 : 0x31);
   }
 
   /** To the nearest whole number, ties to even. */
@@ -343,12 +384,13 @@ export class Assembler {
 
   /** Each element, as an integer, times 2^bits. */
   shiftLeft(to: Vector, from: Vector, bits: number): void {
-    const six: Vector = { kind: 'vector', code: 6 };
+    const six: Vector = { kind: 'vector', code: 6, wide: false };
     this.#vex([1, 1, 0x72], { to: six, first: to, second: from }, bits);
   }
 
   zero(to: Vector): void {
-    this.vector('xorps', to, to, to);
+    if (to.wide) this.#vex(encodings.xord, { to, first: to, second: to });
+    else this.vector('xorps', to, to, to);
   }
 
   /** Before code that knows no AVX. */
@@ -383,11 +425,15 @@ export class Assembler {
   }
 
   #vex(
-    [prefix, map, opcode]: Encoding,
+    encoding: Encoding,
     operands: { to: Vector; first?: Vector; second: Vector | Memory; wide?: boolean },
     immediate?: number,
   ): void {
     const { to, first, second, wide = true } = operands;
+    if ([to, first, second].some((operand) => operand?.kind === 'vector' && operand.wide)) {
+      return this.#evex(encoding, { to, second, ...(first === undefined ? {} : { first }) });
+    }
+    const [prefix, map, opcode] = encoding;
     const { index, base } = fieldsOf(second);
     const inverted = (code: number, bit: number) => Number(code < 8) << bit;
     this.#bytes.push(
@@ -404,8 +450,36 @@ export class Assembler {
     this.#bytes.push(immediate);
   }
 
-  /** ModR/M, SIB and displacement. */
-  #operand(reg: number, rm: Register | Vector | Memory): void {
+  /** Of 512 bits: numbers of registers have five bits. */
+  #evex(
+    encoding: Encoding,
+    { to, first, second }: { to: Vector; first?: Vector; second: Vector | Memory },
+  ): void {
+    const [prefix, map, opcode] = encoding;
+    const unit = wideUnits.get(encoding);
+    if (unit === undefined || [to, first, second].some((of) => of?.kind === 'vector' && !of.wide)) {
+      throw problem('This instruction has no form for wide registers', opcode);
+    }
+    const { index, base } = fieldsOf(second);
+    const inverted = (code: number, from: number, to: number) => (~(code >> from) & 1) << to;
+    const before = first?.code ?? 0;
+    this.#bytes.push(
+      0x62,
+      // A register in place of memory has its fifth bit where an index would have its fourth.
+      inverted(to.code, 3, 7) |
+        (second.kind === 'vector' ? inverted(second.code, 4, 6) : inverted(index, 3, 6)) |
+        inverted(base, 3, 5) |
+        inverted(to.code, 4, 4) |
+        map,
+      ((~before & 15) << 3) | 4 | prefix,
+      0x40 | inverted(before, 4, 3),
+      opcode,
+    );
+    this.#operand(to.code, second, unit);
+  }
+
+  /** ModR/M, SIB and displacement; one of a single byte counts in `unit` bytes. */
+  #operand(reg: number, rm: Register | Vector | Memory, unit = 1): void {
     const field = (reg & 7) << 3;
     if (rm.kind !== 'memory') {
       this.#bytes.push(0xc0 | field | (rm.code & 7));
@@ -421,14 +495,16 @@ export class Assembler {
     if (index?.code === rsp.code) throw problem('rsp cannot be an index', displacement);
     const low = base.code & 7;
     // rbp and r13 as a base always have a displacement.
-    const size = displacement === 0 && low !== 5 ? 0 : displacement >= -128 && displacement < 128 ? 1 : 4;
+    const units = displacement / unit;
+    const short = Number.isInteger(units) && units >= -128 && units < 128;
+    const size = displacement === 0 && low !== 5 ? 0 : short ? 1 : 4;
     const mode = { 0: 0x00, 1: 0x40, 4: 0x80 }[size];
     if (index === undefined && low !== 4) this.#bytes.push(mode | field | low);
     else {
       const scaled = Math.log2(scale) << 6;
       this.#bytes.push(mode | field | 4, scaled | (((index?.code ?? 4) & 7) << 3) | low);
     }
-    if (size !== 0) this.#immediate(displacement, size);
+    if (size !== 0) this.#immediate(short ? units : displacement, size);
   }
 
   #immediate(value: number, bytes: 1 | 4): void {

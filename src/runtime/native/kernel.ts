@@ -35,12 +35,15 @@ export type KernelFunctions = Readonly<Record<(typeof kernelFunctionNames)[numbe
 /** A size that is known now, or element `at` of the input number `input`, i64. */
 export type Size = number | { readonly input: number; readonly at: number };
 
+/** A size, or how many parts of `per` it has, the last one perhaps smaller. */
+export type TaskCount = Size | { readonly input: number; readonly at: number; readonly per: number };
+
 export interface KernelShape {
   readonly inputs: number;
   /** The shape of each output. */
   readonly outputs: readonly (readonly Size[])[];
   /** How many tasks there are: the product of these. */
-  readonly tasks: readonly Size[];
+  readonly tasks: readonly TaskCount[];
 }
 
 /** Parts that tasks are handed out in: enough that a thread which is late holds up little. */
@@ -92,6 +95,14 @@ export function emitCompute(
     code.mov(to, at(rsp, 8 * size.input));
     code.mov(to, at(to, 8 * size.at));
   };
+  const loadTasks = (size: TaskCount) => {
+    loadSize(rax, size);
+    if (typeof size === 'number' || !('per' in size)) return;
+    code.add(rax, size.per - 1);
+    code.clear(rdx);
+    code.movImmediate(rcx, BigInt(size.per));
+    code.div(rcx);
+  };
 
   // One register and the return address keep the stack aligned.
   code.push(rbx);
@@ -117,14 +128,22 @@ export function emitCompute(
     callFunction('KernelContext_GetOutput');
     takeData(inputs + index);
   }
-  code.movImmediate(rdx, 1n);
+  code.movImmediate(r8, 1n);
   for (const size of tasks) {
-    loadSize(rax, size);
-    code.imul(rdx, rax);
+    loadTasks(size);
+    code.imul(r8, rax);
   }
+  code.mov(rdx, r8);
   code.mov(rdi, rbx);
   code.lea(rsi, code.atLabel(task));
+  // Never more parts than tasks: the empty ones would all be a thread's own, which then takes every other task of its
+  // neighbour's.
+  const few = code.label();
   code.movImmediate(rcx, BigInt(mostParts));
+  code.cmp(rcx, rdx);
+  code.jumpIf('below', few);
+  code.mov(rcx, rdx);
+  code.bind(few);
   code.mov(r8, rsp);
   callFunction('KernelContext_ParallelFor');
   code.bind(end);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type KernelMachine, obstacle } from './support.ts';
+import { type KernelMachine, obstacle, widest } from './support.ts';
 
 const good: KernelMachine = {
   platform: 'linux',
@@ -23,5 +23,16 @@ describe('obstacle', () => {
     ['an unreadable processor', { flags: [] }, 'the processor lacks avx, avx2, fma'],
   ])('%s', (_name, change, expected) => {
     expect(obstacle({ ...good, ...change })).toBe(expected);
+  });
+});
+
+describe('widest', () => {
+  it.each([
+    ['no more than is needed', {}, 'avx2'],
+    ['wider registers', { flags: ['avx2', 'avx512f'] }, 'avx512'],
+    ['wider registers that are not wanted', { flags: ['avx2', 'avx512f'], setting: 'avx2' }, 'avx2'],
+    ['other settings', { flags: ['avx2', 'avx512f'], setting: 'on' }, 'avx512'],
+  ])('%s', (_name, change, expected) => {
+    expect(widest({ ...good, ...change })).toBe(expected);
   });
 });

@@ -1,8 +1,9 @@
 /** Whether our kernels run on this machine. Where they do not, ONNX Runtime's do the same work, only slower. */
 import { readFileSync } from 'node:fs';
 import { makeExecutable } from './executable-memory.ts';
+import type { VectorSet } from './linear-kernel.ts';
 
-/** Set to `off`, it leaves all work to ONNX Runtime's kernels. */
+/** `off` leaves all work to ONNX Runtime's kernels; `avx2` uses nothing that came after it. */
 export const kernelsVariable = 'AHA_KERNELS';
 
 export interface KernelMachine {
@@ -32,6 +33,19 @@ let found: { readonly reason: string | undefined } | undefined;
 export function kernelObstacle(): string | undefined {
   found ??= { reason: obstacle(thisMachine()) ?? memoryObstacle() };
   return found.reason;
+}
+
+/** The widest vectors that such a machine has. */
+export function widest({ flags, setting }: Pick<KernelMachine, 'flags' | 'setting'>): VectorSet {
+  return flags.includes('avx512f') && setting !== 'avx2' ? 'avx512' : 'avx2';
+}
+
+let vectors: VectorSet | undefined;
+
+/** The widest vectors that this machine has. */
+export function vectorSet(): VectorSet {
+  vectors ??= widest(thisMachine());
+  return vectors;
 }
 
 function thisMachine(): KernelMachine {

@@ -165,6 +165,6 @@ describe('kernels that are trusted to work in place', () => {
   }
 
   function model(nodes: OnnxNode[], inputs: OnnxValue[], output: OnnxValue): OnnxModel {
-    return { name: 'in place', nodes, initializers: [], constants: [], inputs, outputs: [output] };
+    return { name: 'in place', nodes, initializers: [], constants: [], given: [], inputs, outputs: [output] };
   }
 });

@@ -139,7 +139,7 @@ export function checkConstants(
 export function checkNames(
   program: string,
   kind: 'input' | 'output',
-  known: ReadonlyMap<string, unknown>,
+  known: ReadonlyMap<string, unknown> | ReadonlySet<string>,
   given: object,
 ): void {
   for (const name of Object.keys(given)) {

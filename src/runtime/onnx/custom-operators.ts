@@ -11,9 +11,16 @@ import { emitDraw } from '../native/draw-kernel.ts';
 import { makeExecutable } from '../native/executable-memory.ts';
 import { emitIndexAdd } from '../native/index-add-kernel.ts';
 import type { KernelFunctions } from '../native/kernel.ts';
+import {
+  columnMultiple,
+  emitLinear,
+  emitPanels,
+  type LinearShape,
+  panelColumns,
+} from '../native/linear-kernel.ts';
 import { emitRowKernel, type RowKernel, rowOperands, type RowShape } from '../native/row-kernels.ts';
-import { kernelObstacle } from '../native/support.ts';
-import type { OwnKernels } from './graph-writer.ts';
+import { kernelObstacle, vectorSet } from '../native/support.ts';
+import type { OwnKernels, WeightShape } from './graph-writer.ts';
 import type { OrtLibrary } from './library.ts';
 import { ownDomain } from './protobuf.ts';
 import { elementTypes } from './symbols.ts';
@@ -96,6 +103,27 @@ export class CustomOperators implements OwnKernels {
     });
   }
 
+  linear(shape: LinearShape): string | undefined {
+    const { outputs, inputs, addend } = shape;
+    if (!fitsPanels(shape)) return undefined;
+    return this.#define({
+      name: `linear_${outputs}_${inputs}_${addend}`,
+      inputs: ['f32', 'f32', ...(addend === 'none' ? [] : ['f32' as const]), 'i64'],
+      outputs: ['f32'],
+      emit: (code, functions) => emitLinear(code, functions, shape, vectorSet()),
+    });
+  }
+
+  panels(shape: WeightShape): string | undefined {
+    if (!fitsPanels(shape)) return undefined;
+    return this.#define({
+      name: `panels_${shape.outputs}_${shape.inputs}`,
+      inputs: ['f32'],
+      outputs: ['f32'],
+      emit: (code, functions) => emitPanels(code, functions, shape),
+    });
+  }
+
   /** Makes the operators that were asked for so far known to a session. */
   addTo(sessionOptions: bigint): void {
     if (this.#tables.length === 0) return;
@@ -139,6 +167,10 @@ export class CustomOperators implements OwnKernels {
     this.#domain = undefined;
     return true;
   }
+}
+
+function fitsPanels({ outputs, inputs }: WeightShape): boolean {
+  return inputs > 0 && outputs > 0 && outputs % panelColumns === 0 && inputs % columnMultiple === 0;
 }
 
 /** A number as a part of a name. */

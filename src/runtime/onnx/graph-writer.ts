@@ -5,10 +5,11 @@
 import { AhaError } from '../../errors.ts';
 import { type Dim, dimFactors, sameShape } from '../../graph/dim.ts';
 import type { DType } from '../../graph/dtype.ts';
-import type { Tensor } from '../../graph/tensor.ts';
+import { attributesOf, inputOp, type Tensor } from '../../graph/tensor.ts';
 import type { AttentionShape } from '../native/attention-kernel.ts';
+import { type LinearShape, panelColumns } from '../native/linear-kernel.ts';
 import type { RowKernel, RowShape } from '../native/row-kernels.ts';
-import type { AttributeValue, NotEmpty, OnnxNode, OnnxTensor } from './protobuf.ts';
+import type { AttributeValue, GivenInput, NotEmpty, OnnxNode, OnnxTensor } from './protobuf.ts';
 
 export const microsoft = 'com.microsoft';
 
@@ -20,7 +21,14 @@ export interface OwnKernels {
   draw(vocabulary: number): string | undefined;
   indexAdd(width: number): string | undefined;
   adamw(): string | undefined;
+  /** A product with a weight in panels. */
+  linear(shape: LinearShape): string | undefined;
+  /** Arranges a weight in panels. */
+  panels(shape: WeightShape): string | undefined;
 }
+
+/** N and K of a weight [N, K]. */
+export type WeightShape = Pick<LinearShape, 'outputs' | 'inputs'>;
 
 export const noKernels: OwnKernels = {
   attention: () => undefined,
@@ -28,6 +36,8 @@ export const noKernels: OwnKernels = {
   draw: () => undefined,
   indexAdd: () => undefined,
   adamw: () => undefined,
+  linear: () => undefined,
+  panels: () => undefined,
 };
 
 export interface NodeOptions {
@@ -59,6 +69,8 @@ export class GraphWriter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxTensor[] = [];
   readonly notEmpty: NotEmpty[] = [];
+  /** Constants that are read in panels. */
+  readonly panels: GivenInput[] = [];
   readonly kernels: OwnKernels;
   readonly #names = new Map<Tensor, string>();
   readonly #held = new Map<Tensor, Held>();
@@ -69,16 +81,18 @@ export class GraphWriter {
   /** An input and axis that has each symbolic dimension by itself. */
   readonly #symbols = new Map<string, { readonly input: string; readonly axis: number }>();
   readonly #used: ReadonlySet<Tensor>;
+  readonly #constants: ReadonlySet<string>;
   #operation = '';
 
-  /** `reserved` are the names of the graph's inputs and outputs; `used` are the tensors that anything reads. */
+  /** `used` are the tensors that anything reads, `constants` the names of inputs that seldom change. */
   constructor(
     inputs: ReadonlyMap<string, Tensor>,
     outputs: ReadonlyMap<string, Tensor>,
     used: ReadonlySet<Tensor>,
-    kernels: OwnKernels,
+    { kernels, constants }: { readonly kernels: OwnKernels; readonly constants: ReadonlySet<string> },
   ) {
     this.kernels = kernels;
+    this.#constants = constants;
     this.#taken = new Set([...inputs.keys(), ...outputs.keys()]);
     this.#used = used;
     for (const [input, { shape }] of inputs) {
@@ -126,6 +140,21 @@ export class GraphWriter {
     this.#held.set(tensor, held);
     // An output of the graph is a value of its own.
     if (this.#wanted.has(tensor)) this.#names.set(tensor, this.#reshape(tensor, held.name, held.shape));
+  }
+
+  /** The name of an input that holds the constant `weight` [N, K] in panels. */
+  inPanels(weight: Tensor, { outputs, inputs }: WeightShape): string {
+    const constant = attributesOf(weight.node, inputOp).name;
+    const known = this.panels.find((panels) => panels.constant === constant);
+    if (known !== undefined) return known.name;
+    const name = this.#fresh(`${constant} in panels`);
+    const shape = [outputs / panelColumns, inputs, panelColumns];
+    this.panels.push({ name, dtype: 'f32', shape, constant, form: 'panels' });
+    return name;
+  }
+
+  isConstant({ node }: Tensor): boolean {
+    return node.op.name === inputOp.name && this.#constants.has(attributesOf(node, inputOp).name);
   }
 
   has(tensor: Tensor): boolean {

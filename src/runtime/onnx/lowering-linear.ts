@@ -4,6 +4,7 @@ import * as reductions from '../../graph/ops/reduce.ts';
 import { attributesOf, type Node, type Operation, type Tensor } from '../../graph/tensor.ts';
 import { floatAttribute, type GraphWriter, intAttribute, intsAttribute, microsoft } from './graph-writer.ts';
 import type { LoweringRule } from './lowering.ts';
+import { ownDomain } from './protobuf.ts';
 
 export const linearRules: readonly (readonly [string, LoweringRule])[] = [
   [
@@ -11,6 +12,7 @@ export const linearRules: readonly (readonly [string, LoweringRule])[] = [
     (node, graph) => {
       const [a, b] = node.inputs as [Tensor, Tensor];
       const attributes = attributesOf(node, products.matmulOp);
+      if (ownLinear(graph, node, attributes, [a, b])) return;
       // Gemm is for matrices only, and faster than MatMul where one side is a vocabulary.
       if (a.shape.length === 2 && b.shape.length === 2) {
         gemm(graph, node, attributes, [a, b]);
@@ -36,7 +38,8 @@ export const linearRules: readonly (readonly [string, LoweringRule])[] = [
     products.addmmOp.name,
     (node, graph) => {
       const [c, a, b] = node.inputs as [Tensor, Tensor, Tensor];
-      gemm(graph, node, attributesOf(node, products.addmmOp), [a, b, c]);
+      const attributes = attributesOf(node, products.addmmOp);
+      if (!ownLinear(graph, node, attributes, [a, b, c])) gemm(graph, node, attributes, [a, b, c]);
     },
   ],
   reduction(reductions.sumOp, 'ReduceSum'),
@@ -59,6 +62,26 @@ export const linearRules: readonly (readonly [string, LoweringRule])[] = [
     },
   ],
 ];
+
+/** Our own kernel for x · weightᵀ where the weight is a constant; `operands` as for `gemm`. */
+function ownLinear(
+  graph: GraphWriter,
+  node: Node,
+  { transposeA, transposeB, alpha }: products.MatmulAttributes,
+  [x, weight, added]: readonly [Tensor, Tensor] | readonly [Tensor, Tensor, Tensor],
+): boolean {
+  if (transposeA || !transposeB || alpha !== 1 || x.shape.length !== 2) return false;
+  const [outputs, inputs] = weight.shape;
+  if (!graph.isConstant(weight) || typeof outputs !== 'number' || typeof inputs !== 'number') return false;
+  const addend = added === undefined ? 'none' : added.shape.length === 1 ? 'vector' : 'matrix';
+  const kernel = graph.kernels.linear({ outputs, inputs, addend });
+  if (kernel === undefined) return false;
+  const panels = graph.inPanels(weight, { outputs, inputs });
+  const others = added === undefined ? [] : [graph.source(added).name];
+  const operands = [graph.source(x).name, panels, ...others, graph.dims(x.shape)];
+  graph.define(node.outputs, kernel, operands, { domain: ownDomain });
+  return true;
+}
 
 /** `operands`: a, b and, if it is added, c. */
 function gemm(

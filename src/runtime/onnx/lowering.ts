@@ -6,6 +6,7 @@ import { AhaError } from '../../errors.ts';
 import { decompose } from '../../graph/decompose.ts';
 import { type GraphFunction, topologicalOrder } from '../../graph/function.ts';
 import { attributesOf, inputOp, type Node, type Tensor } from '../../graph/tensor.ts';
+import type { CompileOptions } from '../runtime.ts';
 import { GraphWriter, noKernels, type OwnKernels } from './graph-writer.ts';
 import { elementwiseRules } from './lowering-elementwise.ts';
 import { fusedRules } from './lowering-fused.ts';
@@ -30,19 +31,23 @@ export const loweringRules: ReadonlyMap<string, LoweringRule> = new Map([
   ...fusedRules,
 ]);
 
+export interface LoweringOptions extends Pick<CompileOptions, 'rows'> {
+  /** The names of inputs that seldom change. */
+  readonly constants?: ReadonlySet<string>;
+  readonly kernels?: OwnKernels;
+}
+
 /**
- * `constants` are the names of inputs whose values the session is given once.
  * @throws AhaError `operation-unsupported` for an operation that has neither a rule nor a decomposition.
  */
 export function lower(
   fn: GraphFunction,
   name: string,
-  constants: ReadonlySet<string> = new Set(),
-  kernels: OwnKernels = noKernels,
+  { constants = new Set(), rows = 'few', kernels = noKernels }: LoweringOptions = {},
 ): OnnxModel {
   const used = new Set<Tensor>(fn.outputs.values());
   for (const node of fn.nodes) for (const tensor of node.inputs) used.add(tensor);
-  const graph = new GraphWriter(fn.inputs, fn.outputs, used, kernels);
+  const graph = new GraphWriter(fn.inputs, fn.outputs, used, { kernels, constants });
   for (const [output, tensor] of fn.outputs) graph.want(tensor, output);
   for (const node of fn.nodes) lowerNode(node, graph);
   for (const [output, tensor] of fn.outputs) {
@@ -51,16 +56,32 @@ export function lower(
   }
   const values = (tensors: ReadonlyMap<string, Tensor>) =>
     [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+  const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
+  const plain = values(fn.inputs).filter((input) => constants.has(input.name) && read.has(input.name));
+  const multiplied = new Set(
+    graph.nodes
+      .filter(({ operator }) => rows === 'few' && products.has(operator))
+      .map(({ inputs }) => inputs[1]),
+  );
   return {
     name,
     nodes: schedule(graph.nodes),
     initializers: graph.initializers,
-    constants: values(fn.inputs).filter((input) => constants.has(input.name)),
+    constants: plain.filter((input) => multiplied.has(input.name)),
     inputs: values(fn.inputs).filter((input) => !constants.has(input.name)),
+    given: [
+      ...plain
+        .filter((input) => !multiplied.has(input.name))
+        .map((input) => ({ ...input, constant: input.name, form: 'plain' as const })),
+      ...graph.panels,
+    ],
     outputs: values(fn.outputs),
     notEmpty: graph.notEmpty,
   };
 }
+
+/** Operators that are faster where their second operand is a constant of the session. */
+const products: ReadonlySet<string> = new Set(['Gemm', 'FusedMatMul', 'MatMul']);
 
 function lowerNode(node: Node, graph: GraphWriter): void {
   graph.begin(node.op.name);

@@ -2,13 +2,13 @@
 import { AhaError } from '../../errors.ts';
 import type { DType } from '../../graph/dtype.ts';
 import type { GraphFunction } from '../../graph/function.ts';
-import type { CompileOptions, LiveResources, Runtime, TensorBinding } from '../runtime.ts';
-import { checkInputs, checkNames, missingInput } from './bindings.ts';
-import { boundTensor, NativeHeap, OnnxBuffer } from './buffer.ts';
+import type { CompileOptions, Constants, LiveResources, Runtime } from '../runtime.ts';
+import { NativeHeap, OnnxBuffer } from './buffer.ts';
+import { OnnxConstants } from './constants.ts';
 import { acquireEnvironment, type EnvironmentOptions, releaseEnvironment } from './environment.ts';
 import { noKernels, type OwnKernels } from './graph-writer.ts';
 import { lower } from './lowering.ts';
-import { OnnxProgram } from './program.ts';
+import { noConstants, OnnxProgram } from './program.ts';
 import type { OnnxModel } from './protobuf.ts';
 import { RunLedger, type RunTotals } from './run-ledger.ts';
 import { createSession, type SessionOptions } from './session.ts';
@@ -21,6 +21,10 @@ export interface OnnxRuntimeOptions extends EnvironmentOptions {
 /** Opens ONNX Runtime. @throws AhaError `onnxruntime-*` if it cannot be loaded, `threads-*`. */
 export function openOnnxRuntime(options: OnnxRuntimeOptions = {}): OnnxRuntime {
   return new OnnxRuntime(options);
+}
+
+export interface LoadOptions extends Omit<SessionOptions, 'constants'> {
+  readonly constants?: OnnxConstants | undefined;
 }
 
 export class OnnxRuntime implements Runtime {
@@ -57,31 +61,37 @@ export class OnnxRuntime implements Runtime {
     return new OnnxBuffer(this.#heap, dtype, length);
   }
 
-  async compile(fn: GraphFunction, options: CompileOptions = {}): Promise<OnnxProgram> {
-    const { constants = {} } = options;
-    const name = options.name ?? 'graph';
-    checkNames(name, 'input', fn.inputs, constants);
-    return this.load(this.#lower(fn, name, Object.keys(constants)), {}, constants);
+  constants(values: Constants['values']): OnnxConstants {
+    this.#checkOpen();
+    return new OnnxConstants(this.#heap, values, this.#kernels, (model) => this.load(model));
   }
 
-  /** Lowers a function once for the same name and constants: those with constants are compiled at each change of them. */
-  #lower(fn: GraphFunction, name: string, constants: readonly string[]): OnnxModel {
+  async compile(fn: GraphFunction, options: CompileOptions = {}): Promise<OnnxProgram> {
+    const { name = 'graph', rows = 'few' } = options;
+    const constants = this.#ownConstants(options.constants, name);
+    const names = Object.keys(constants?.values ?? {}).filter((constant) => fn.inputs.has(constant));
+    return this.load(this.#lower(fn, name, { constants: names, rows }), { constants });
+  }
+
+  /** Lowers a function once for the same name and constants: some are compiled at each change of them. */
+  #lower(
+    fn: GraphFunction,
+    name: string,
+    { constants, rows }: { readonly constants: readonly string[]; readonly rows: 'few' | 'many' },
+  ): OnnxModel {
     const known = this.#lowered.get(fn) ?? new Map<string, OnnxModel>();
     this.#lowered.set(fn, known);
-    const key = JSON.stringify([name, constants]);
-    const model = known.get(key) ?? lower(fn, name, new Set(constants), this.#kernels);
+    const key = JSON.stringify([name, constants, rows]);
+    const options = { constants: new Set(constants), rows, kernels: this.#kernels };
+    const model = known.get(key) ?? lower(fn, name, options);
     known.set(key, model);
     return model;
   }
 
   /** A program from a model in ONNX form, with the values of its constants. */
-  async load(
-    model: OnnxModel,
-    options: Omit<SessionOptions, 'constants'> = {},
-    constants: Readonly<Record<string, TensorBinding>> = {},
-  ): Promise<OnnxProgram> {
+  async load(model: OnnxModel, options: LoadOptions = {}): Promise<OnnxProgram> {
     this.#checkOpen();
-    const loading = this.#load(model, options, constants);
+    const loading = this.#load(model, options);
     this.#loading.add(loading);
     try {
       return await loading;
@@ -90,21 +100,11 @@ export class OnnxRuntime implements Runtime {
     }
   }
 
-  async #load(
-    model: OnnxModel,
-    options: Omit<SessionOptions, 'constants'>,
-    constants: Readonly<Record<string, TensorBinding>>,
-  ): Promise<OnnxProgram> {
-    const { name, constants: signatures } = model;
-    const tensors = signatures.map((signature) => {
-      const binding = constants[signature.name];
-      if (binding === undefined) throw missingInput(name, signature);
-      return boundTensor(this.#heap, binding, name);
-    });
-    checkInputs(name, signatures, tensors);
-    const handles = new Map(signatures.map((signature, at) => [signature.name, tensors[at]!.handle]));
+  async #load(model: OnnxModel, { constants, ...options }: LoadOptions): Promise<OnnxProgram> {
+    const found = constants === undefined ? noConstants : await constants.of(model);
+    const handles = new Map(model.constants.map(({ name }, at) => [name, found.held[at]!.handle]));
     const session = await createSession(this.#heap, model, { ...options, constants: handles });
-    const program = new OnnxProgram(this.#heap, this.#ledger, session, model, tensors, (disposed) => {
+    const program = new OnnxProgram(this.#heap, this.#ledger, session, model, found, (disposed) => {
       this.#programs.delete(disposed);
     });
     this.#programs.add(program);
@@ -120,6 +120,17 @@ export class OnnxRuntime implements Runtime {
     for (const program of this.#programs) program[Symbol.dispose]();
     for (const buffer of this.#heap.buffers) buffer[Symbol.dispose]();
     releaseEnvironment();
+  }
+
+  #ownConstants(constants: Constants | undefined, program: string): OnnxConstants | undefined {
+    if (constants === undefined) return undefined;
+    if (constants instanceof OnnxConstants && constants.heap === this.#heap) return constants;
+    throw new AhaError({
+      code: 'binding-foreign',
+      boundary: 'runtime',
+      what: `Constants of another runtime were given to ${program}`,
+      fix: 'Make them with the runtime that compiles the program.',
+    });
   }
 
   #checkOpen(): void {

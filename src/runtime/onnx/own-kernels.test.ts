@@ -11,6 +11,7 @@ import {
   swigluGradient,
 } from '../../graph/ops/fused.ts';
 import { indexAdd } from '../../graph/ops/indexing.ts';
+import { addmm, matmul } from '../../graph/ops/matmul.ts';
 import { cachedAttention, rmsNorm } from '../../graph/ops/transformer.ts';
 import { input } from '../../graph/tensor.ts';
 import { kernelObstacle } from '../native/support.ts';
@@ -58,8 +59,26 @@ function optimizer(): GraphFunction {
   return graphFunction({ p, m, v });
 }
 
+/** Products with weights [64, 24] and [64, 20] that are constants, in the ways that layers need them, and others. */
+function linear(): GraphFunction {
+  const x = f('x', 'B', 24);
+  const by = (name: string) => matmul(x, f(name, 64, 24), { transposeB: true });
+  return graphFunction({
+    plain: by('w'),
+    again: by('w'),
+    biased: addmm(f('bias', 64), x, f('w', 64, 24), { transposeB: true }),
+    residual: addmm(f('y', 'B', 64), x, f('v', 64, 24), { transposeB: true }),
+    changing: by('changing'),
+    scaled: matmul(x, f('w', 64, 24), { transposeB: true, alpha: 2 }),
+    narrow: matmul(f('z', 'B', 20), f('n', 64, 20), { transposeB: true }),
+    few: matmul(x, f('few', 40, 24), { transposeB: true }),
+  });
+}
+const constants = new Set(['w', 'v', 'n', 'few', 'bias', 'elsewhere']);
+
 function ownOperators(fn: GraphFunction, operators?: CustomOperators): string[] {
-  const { nodes } = lower(fn, 'test', new Set(), operators);
+  const kernels = operators === undefined ? {} : { kernels: operators };
+  const { nodes } = lower(fn, 'test', { constants, ...kernels });
   return nodes
     .filter(({ domain }) => domain === ownDomain)
     .map(({ operator }) => operator.split('_')[0]!)
@@ -76,9 +95,31 @@ describe.skipIf(kernelObstacle() !== undefined)('on a machine that runs them', (
     ['a draw', draw(512), ['categoricalDraw']],
     ['adding rows', scatter(24), ['indexAdd']],
     ['the optimizer', optimizer(), ['adamw']],
+    ['products with constants', linear(), ['linear', 'linear', 'linear', 'linear']],
   ])('%s', (_name, fn, expected) => {
     expect(ownOperators(fn, operators)).toEqual(expected);
     expect(ownOperators(fn)).toEqual([]);
+  });
+
+  it('tells which constants a program reads in panels, as they are, and at once', () => {
+    const { constants: held, given, inputs } = lower(linear(), 'test', { constants, kernels: operators });
+    expect(given.map(({ constant, form }) => `${constant} ${form}`)).toEqual([
+      'bias plain',
+      'w panels',
+      'v panels',
+    ]);
+    expect(held.map(({ name }) => name).toSorted()).toEqual(['few', 'n', 'w']);
+    expect(inputs.map(({ name }) => name).toSorted()).toEqual(['changing', 'x', 'y', 'z']);
+    const many = lower(linear(), 'test', { constants, kernels: operators, rows: 'many' });
+    expect(many.constants).toEqual([]);
+    expect(many.given.map(({ constant, form }) => `${constant} ${form}`).toSorted()).toEqual([
+      'bias plain',
+      'few plain',
+      'n plain',
+      'v panels',
+      'w panels',
+      'w plain',
+    ]);
   });
 
   it.each([

@@ -9,7 +9,8 @@ import { matmul } from '../../graph/ops/matmul.ts';
 import { sum } from '../../graph/ops/reduce.ts';
 import { expand } from '../../graph/ops/shape.ts';
 import { input, scalar } from '../../graph/tensor.ts';
-import type { HostTensor, TensorBinding } from '../runtime.ts';
+import { kernelObstacle } from '../native/support.ts';
+import type { HostTensor, Program, TensorBinding } from '../runtime.ts';
 import { lower } from './lowering.ts';
 import { type OnnxRuntime, openOnnxRuntime } from './onnx-runtime.ts';
 
@@ -272,7 +273,8 @@ describe('constants', () => {
     const before = runtime.live;
     const weights = { ...bind(8), offset: 2, shape: [2, 3] };
     (weights.buffer.data as Float32Array).set([1, 2, 3, 4, 5, 6], 2);
-    using program = await runtime.compile(weighted(), { constants: { w: weights } });
+    using constants = runtime.constants({ w: weights });
+    using program = await runtime.compile(weighted(), { constants });
     expect([...program.inputs]).toEqual(['x']);
     const x = { shape: [2, 3], data: Float32Array.of(1, 0, 0, 0, 10, 1) };
     expect((await program.run({ x }))['y']!.data).toEqual(Float32Array.of(1, 4, 23, 56));
@@ -282,18 +284,60 @@ describe('constants', () => {
     expect(runtime.live).toEqual(before);
   });
 
-  it('must be there, fit, and be inputs of the graph', async () => {
+  it.each([
+    ['in panels', 32, 8],
+    ['as they are', 30, 7],
+  ])('are taken over again %s, once for all programs that have them', async (_, outputs, inner) => {
+    const before = runtime.live;
+    const weights = bind(outputs * inner);
+    const bias = bind(outputs);
+    const w = { buffer: weights.buffer, shape: [outputs, inner] };
+    const fn = () => {
+      const [x, b] = [input('x', 'f32', ['n', inner]), input('b', 'f32', [outputs])];
+      const product = matmul(x, input('w', 'f32', w.shape), { transposeB: true });
+      return graphFunction({ y: add(product, b) });
+    };
+    const fill = (value: number) => {
+      (weights.buffer.data as Float32Array).fill(value);
+      (bias.buffer.data as Float32Array).fill(value / 4);
+    };
+    using constants = runtime.constants({ w, b: bias, unused: bias });
+    fill(1);
+    const programs = await Promise.all([1, 2].map(() => runtime.compile(fn(), { constants })));
+    const x = { shape: [3, inner], data: new Float32Array(3 * inner).fill(1) };
+    const result = async (program: Program) => (await program.run({ x }))['y']!.data[0];
+    expect(await result(programs[0]!)).toBe(inner + 0.25);
+    fill(2);
+    await constants.refresh();
+    const follow = inner === 8 && kernelObstacle() === undefined;
+    expect(programs.map(({ followsConstants }) => followsConstants)).toEqual([follow, follow]);
+    const later = await runtime.compile(fn(), { constants });
+    for (const program of [later, ...(follow ? programs : [])]) {
+      expect(await result(program)).toBe(2 * inner + 0.5);
+    }
+    for (const program of [later, ...programs]) program[Symbol.dispose]();
+    constants[Symbol.dispose]();
+    free(weights);
+    free(bias);
+    expect(runtime.live).toEqual(before);
+  });
+
+  it('must be there, fit, and be of this runtime', async () => {
     const weights = bind(6);
-    const compile = (constants: Record<string, TensorBinding>) => runtime.compile(weighted(), { constants });
+    const compile = (values: Record<string, TensorBinding>) =>
+      runtime.compile(weighted(), { constants: runtime.constants(values) });
     await expect(compile({ w: weights })).rejects.toThrow(/input w .*\[6\].*\[2, 3\]/);
-    await expect(compile({ v: weights })).rejects.toThrow(/no input of this name.*found v/);
+    await using other = openOnnxRuntime();
+    const foreign = other.constants({});
+    await expect(runtime.compile(weighted(), { constants: foreign })).rejects.toThrow(/another runtime/);
     free(weights);
     await expect(compile({ w: { ...weights, shape: [2, 3] } })).rejects.toThrow(/after it had been disposed/);
   });
 
   it('cannot be freed or overwritten by the program that has them', async () => {
     const weights = { ...bind(6, 1), shape: [2, 3] };
-    const program = await runtime.compile(weighted(), { constants: { w: weights } });
+    using constants = runtime.constants({ w: weights });
+    const program = await runtime.compile(weighted(), { constants });
     expect(() => weights.buffer[Symbol.dispose]()).toThrow(/freed while a run uses it/);
     const over = { buffer: weights.buffer, shape: [1, 2] };
     await expect(program.run({ x: host([1, 3]) }, { y: over })).rejects.toThrow(/memory of a constant/);

@@ -27,7 +27,7 @@ import {
 } from './bindings.ts';
 import { boundTensor, type NativeHeap, type OrtTensor } from './buffer.ts';
 import { NameTable } from './name-table.ts';
-import type { OnnxModel } from './protobuf.ts';
+import type { OnnxModel, OnnxValue } from './protobuf.ts';
 import type { RunLedger, RunRecord } from './run-ledger.ts';
 import { elementTypes } from './symbols.ts';
 
@@ -36,6 +36,16 @@ interface CallSlot {
   readonly inputs: BigUint64Array;
   readonly outputs: BigUint64Array;
 }
+
+/** What a program has of its constants. */
+export interface ProgramConstants {
+  /** Those that its session was made with. */
+  readonly held: readonly OrtTensor[];
+  /** Those that it gives to each run, in the order of the model. */
+  readonly given: readonly OrtTensor[];
+}
+
+export const noConstants: ProgramConstants = { held: [], given: [] };
 
 /** Memory that holds a copy of a `HostTensor` during a run. */
 interface Loan {
@@ -47,7 +57,10 @@ interface Loan {
 export class OnnxProgram implements Program {
   readonly name: string;
   readonly inputs: ReadonlySet<string>;
-  readonly #model: Pick<OnnxModel, 'inputs' | 'outputs' | 'notEmpty'>;
+  readonly followsConstants: boolean;
+  readonly #model: Pick<OnnxModel, 'outputs' | 'notEmpty'>;
+  /** Those of a run, then those that are the same in every run. */
+  readonly #signatures: readonly OnnxValue[];
   readonly #heap: NativeHeap;
   readonly #ledger: RunLedger;
   readonly #aliases: AliasAnalysis;
@@ -56,7 +69,7 @@ export class OnnxProgram implements Program {
   readonly #names: NameTable;
   readonly #slots: CallSlot[] = [];
   readonly #onDispose: (program: OnnxProgram) => void;
-  readonly #constants: readonly OrtTensor[];
+  readonly #constants: ProgramConstants;
   #session: bigint;
   #runs = 0;
   /** The bindings of the last run that passed all checks. */
@@ -69,20 +82,22 @@ export class OnnxProgram implements Program {
     ledger: RunLedger,
     session: bigint,
     model: OnnxModel,
-    constants: readonly OrtTensor[],
+    constants: ProgramConstants,
     onDispose: (program: OnnxProgram) => void,
   ) {
     this.name = model.name;
     this.inputs = new Set(model.inputs.map(({ name }) => name));
-    this.#model = { inputs: model.inputs, outputs: model.outputs, notEmpty: model.notEmpty ?? [] };
+    this.followsConstants = constants.held.length === 0;
+    this.#model = { outputs: model.outputs, notEmpty: model.notEmpty ?? [] };
+    this.#signatures = [...model.inputs, ...model.given];
     this.#heap = heap;
     this.#ledger = ledger;
     this.#session = session;
     this.#constants = constants;
-    for (const { buffer } of constants) buffer?.acquire();
+    for (const { buffer } of tensorsOf(constants)) buffer?.acquire();
     this.#onDispose = onDispose;
     this.#aliases = new AliasAnalysis(model);
-    this.#inputIndex = new Map(model.inputs.map(({ name }, index) => [name, index]));
+    this.#inputIndex = new Map(this.#signatures.map(({ name }, index) => [name, index]));
     this.#outputIndex = new Map(model.outputs.map(({ name }, index) => [name, index]));
     this.#names = new NameTable(heap, [...this.#inputIndex.keys(), ...this.#outputIndex.keys()]);
     heap.programs++;
@@ -128,7 +143,7 @@ export class OnnxProgram implements Program {
     }
     this.#heap.environment.library.ReleaseSession(this.#session);
     this.#session = 0n;
-    for (const { buffer } of this.#constants) buffer?.release();
+    for (const { buffer } of tensorsOf(this.#constants)) buffer?.release();
     this.#names[Symbol.dispose]();
     this.#heap.programs--;
     this.#onDispose(this);
@@ -174,7 +189,7 @@ export class OnnxProgram implements Program {
 
   #findInputs(inputs: Readonly<Record<string, TensorBinding | HostTensor>>, loans: Loan[]): OrtTensor[] {
     const tensors: OrtTensor[] = [];
-    for (const signature of this.#model.inputs) {
+    for (const signature of this.#signatures.slice(0, this.inputs.size)) {
       const given = inputs[signature.name];
       if (given === undefined) throw missingInput(this.name, signature);
       tensors.push(
@@ -183,10 +198,8 @@ export class OnnxProgram implements Program {
           : this.#lend(given, signature.name, loans),
       );
     }
-    if (Object.keys(inputs).length !== tensors.length) {
-      checkNames(this.name, 'input', this.#inputIndex, inputs);
-    }
-    return tensors;
+    if (Object.keys(inputs).length !== tensors.length) checkNames(this.name, 'input', this.inputs, inputs);
+    return [...tensors, ...this.#constants.given];
   }
 
   #findOutputs(outputs: Readonly<Record<string, TensorBinding>>): (OrtTensor | undefined)[] {
@@ -233,12 +246,13 @@ export class OnnxProgram implements Program {
       writes.length === this.#checkedWrites.length &&
       writes.every((tensor, index) => tensor === this.#checkedWrites[index]);
     if (same) return;
-    const { inputs, outputs, notEmpty = [] } = this.#model;
+    const inputs = this.#signatures;
+    const { outputs, notEmpty = [] } = this.#model;
     const symbols = checkInputs(this.name, inputs, reads);
     checkOutputs(this.name, outputs, writes, symbols);
     checkNotEmpty(this.name, notEmpty, symbols);
     checkAliases(this.name, inputs, reads, outputs, writes, this.#aliases);
-    checkConstants(this.name, this.#constants, outputs, writes);
+    checkConstants(this.name, tensorsOf(this.#constants), outputs, writes);
     this.#checkedReads = reads;
     this.#checkedWrites = writes;
   }
@@ -301,6 +315,10 @@ export class OnnxProgram implements Program {
       what: `The program ${this.name} was run after it had been disposed`,
     });
   }
+}
+
+function tensorsOf({ held, given }: ProgramConstants): OrtTensor[] {
+  return [...held, ...given];
 }
 
 function sameTensor(a: OrtTensor, b: OrtTensor | undefined): boolean {

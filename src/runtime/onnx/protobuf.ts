@@ -48,12 +48,20 @@ export interface OnnxModel {
   /** In the order in which they should run. */
   readonly nodes: readonly OnnxNode[];
   readonly initializers: readonly OnnxTensor[];
-  /** Constants whose data is not part of the model: the session is told where it is. */
+  /** Constants whose data is not part of the model: the session is told once where it is, and may rearrange it. */
   readonly constants: readonly OnnxValue[];
   readonly inputs: readonly OnnxValue[];
+  /** Inputs that the program itself gives in each run. */
+  readonly given: readonly GivenInput[];
   readonly outputs: readonly OnnxValue[];
   /** Not part of ONNX: kernels that must not meet an empty tensor. */
   readonly notEmpty?: readonly NotEmpty[];
+}
+
+/** An input that is a constant, as it is or in panels (`../native/linear-kernel.ts`). */
+export interface GivenInput extends OnnxValue {
+  readonly constant: string;
+  readonly form: 'plain' | 'panels';
 }
 
 export interface NotEmpty {
@@ -101,7 +109,7 @@ export function encodeModel(model: OnnxModel): Uint8Array {
             dataLocation: externalLocation,
           })),
         ],
-        input: model.inputs.map(encodeValue),
+        input: [...model.inputs, ...model.given].map(encodeValue),
         output: model.outputs.map(encodeValue),
       },
     }),

@@ -1,0 +1,328 @@
+/**
+ * x [M, K] · weightᵀ for a weight [N, K] that stays the same over many products, in machine code. For that it is
+ * arranged once in panels [N/32, K, 32]: 32 of its rows side by side, so that a product reads it in the order in which
+ * it lies in memory, and fetches the next panel into the cache while it computes with this one. With few rows of x
+ * that is what takes the time.
+ *
+ * A task is a panel and a block of rows; its columns of a few rows of x are summed in registers, along all of K and in
+ * the same order for each row: what a row gets does not depend on the others.
+ */
+import {
+  type Assembler,
+  at,
+  type Label,
+  lanes,
+  r8,
+  r9,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  rax,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  type Register,
+  rsi,
+  type Vector,
+  ymm,
+  zmm,
+} from './assembler.ts';
+import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+
+/** Rows of the weight in a panel. */
+export const panelColumns = 32;
+/** A weight is rearranged in blocks of so many columns. */
+export const columnMultiple = lanes;
+
+export interface LinearShape {
+  /** N: a multiple of `panelColumns`. */
+  readonly outputs: number;
+  /** K: a multiple of `columnMultiple`. */
+  readonly inputs: number;
+  /** What is added: nothing, a matrix [M, N], or a vector [N] to each row. */
+  readonly addend: 'none' | 'matrix' | 'vector';
+}
+
+/** What the processor has: 32 registers of 512 bits, or 16 of 256. */
+export type VectorSet = 'avx512' | 'avx2';
+
+/** How many rows and columns the registers sum up at once. */
+interface Tile {
+  readonly registers: readonly Vector[];
+  readonly rows: number;
+  /** In vectors. */
+  readonly columns: number;
+  readonly vectorBytes: number;
+}
+
+const tiles: Readonly<Record<VectorSet, Tile>> = {
+  avx512: { registers: zmm, rows: 13, columns: 2, vectorBytes: 64 },
+  avx2: { registers: ymm, rows: 6, columns: 2, vectorBytes: 32 },
+};
+
+const panelRowBytes = 4 * panelColumns;
+/** Columns of x that the innermost loop goes through at once: a divisor of `columnMultiple`. */
+const unrolled = 4;
+/** Rows at this distance share a set of the first cache, which does not hold many of them. */
+const setBytes = 4096;
+const rowsThatShareSets = 6;
+/** Rows of a block, about: they stay in the second cache while panels pass by. */
+const blockRows = 128;
+
+/**
+ * Inputs: x [M, K], the panels, what is added, if anything is, and the shape of x, i64 [2]. Output: [M, N].
+ */
+export function emitLinear(
+  code: Assembler,
+  functions: KernelFunctions,
+  shape: LinearShape,
+  vectors: VectorSet,
+): void {
+  const { outputs, addend } = shape;
+  const task = code.label();
+  const inputs = addend === 'none' ? 3 : 4;
+  const rows = { input: inputs - 1, at: 0 };
+  const { block } = linearTiling(shape, vectors);
+  emitCompute(
+    code,
+    functions,
+    {
+      inputs,
+      outputs: [[rows, outputs]],
+      tasks: [{ ...rows, per: block }, outputs / panelColumns],
+    },
+    task,
+  );
+  code.align(16);
+  emitLinearTask(code, shape, vectors, task);
+}
+
+/** Rows that are summed up at once, and rows of a task. */
+export function linearTiling(
+  { inputs }: Pick<LinearShape, 'inputs'>,
+  vectors: VectorSet,
+): { readonly rows: number; readonly block: number } {
+  const most = tiles[vectors].rows;
+  const rows = (4 * inputs) % setBytes === 0 ? Math.min(most, rowsThatShareSets) : most;
+  return { rows, block: Math.floor(blockRows / rows) * rows };
+}
+
+/** The code of a task, without what ONNX Runtime calls. */
+export function emitLinearTask(code: Assembler, shape: LinearShape, vectors: VectorSet, task: Label): void {
+  const { outputs, inputs, addend } = shape;
+  const { columns, vectorBytes } = tiles[vectors];
+  const { rows, block } = linearTiling(shape, vectors);
+  const [inputBytes, outputBytes] = [4 * inputs, 4 * outputs];
+  const tileBytes = columns * vectorBytes;
+  const shapeOperand = addend === 'none' ? 2 : 3;
+  const [x, y, added, panel, ahead, step, left] = [r8, r9, r10, r11, r12, r13, r14];
+  const saved = [rbx, r12, r13, r14];
+  code.bind(task);
+  for (const register of saved) code.push(register);
+  // rax = block of rows, rdx = panel.
+  code.mov(rax, rsi);
+  code.clear(rdx);
+  code.movImmediate(rcx, BigInt(outputs / panelColumns));
+  code.div(rcx);
+  code.imul(rax, rax, block);
+  code.mov(rcx, operand(rdi, shapeOperand));
+  code.mov(left, at(rcx));
+  code.sub(left, rax);
+  code.imul(x, rax, inputBytes);
+  code.add(x, operand(rdi, 0));
+  code.imul(y, rax, outputBytes);
+  code.imul(rcx, rdx, panelRowBytes);
+  if (addend !== 'none') {
+    code.mov(added, operand(rdi, 2));
+    code.add(added, rcx);
+    if (addend === 'matrix') code.add(added, y);
+  }
+  code.add(y, rcx);
+  code.add(y, operand(rdi, shapeOperand + 1));
+  code.imul(panel, rdx, inputs * panelRowBytes);
+  code.add(panel, operand(rdi, 1));
+  const whole = code.label();
+  code.cmp(left, block);
+  code.jumpIf('belowOrEqual', whole);
+  code.movImmediate(left, BigInt(block));
+  code.bind(whole);
+  // The next panel lies behind this one. It is fetched in as many pieces as the innermost loops have passes.
+  code.lea(ahead, at(panel, inputs * panelRowBytes));
+  code.lea(rax, at(left, rows - 1));
+  code.clear(rdx);
+  code.movImmediate(rcx, BigInt(rows));
+  code.div(rcx);
+  code.mov(rcx, rax);
+  code.movImmediate(rax, BigInt(tileBytes));
+  code.clear(rdx);
+  code.div(rcx);
+  code.lea(step, at(rax, 1));
+
+  // Each pass goes through all rows again, for the next of the panel's columns.
+  const passes = panelRowBytes / tileBytes;
+  const rewound = [x, y, added, left];
+  for (let pass = 0; pass < passes; pass++) {
+    const again = pass < passes - 1;
+    if (again) for (const register of rewound) code.push(register);
+    const columnsAt = pass * tileBytes;
+    const tile = (count: number) =>
+      emitTile(code, shape, tiles[vectors], { count, columnsAt, x, y, added, panel, ahead, step });
+    const [full, rest, end] = [code.label(), code.label(), code.label()];
+    code.bind(full);
+    code.cmp(left, rows);
+    code.jumpIf('below', rest);
+    tile(rows);
+    code.add(x, rows * inputBytes);
+    code.add(y, rows * outputBytes);
+    if (addend === 'matrix') code.add(added, rows * outputBytes);
+    code.sub(left, rows);
+    code.jump(full);
+    code.bind(rest);
+    for (let count = rows - 1; count > 0; count--) {
+      const fewer = code.label();
+      code.cmp(left, count);
+      code.jumpIf('notEqual', fewer);
+      tile(count);
+      code.jump(end);
+      code.bind(fewer);
+    }
+    code.bind(end);
+    if (again) for (const register of rewound.toReversed()) code.pop(register);
+  }
+  code.zeroUpper();
+  for (const register of saved.toReversed()) code.pop(register);
+  code.ret();
+}
+
+interface TilePlace {
+  /** Rows. */
+  readonly count: number;
+  /** Bytes before the columns, in rows of the output and of the panel. */
+  readonly columnsAt: number;
+  readonly x: Register;
+  readonly y: Register;
+  readonly added: Register;
+  readonly panel: Register;
+  /** What is fetched next, and how much further after each column of x. */
+  readonly ahead: Register;
+  readonly step: Register;
+}
+
+/** Some rows and columns of the output. */
+function emitTile(
+  code: Assembler,
+  { outputs, inputs, addend }: LinearShape,
+  { registers, columns, vectorBytes }: Tile,
+  { count, columnsAt, x, y, added, panel, ahead, step }: TilePlace,
+): void {
+  const [inputBytes, outputBytes] = [4 * inputs, 4 * outputs];
+  const sums = registers.slice(0, count * columns);
+  const [spare, ...parts] = registers.toReversed() as [Vector, ...Vector[]];
+  const vectorAt = (row: Register, displacement: number, column: number) =>
+    at(row, displacement + columnsAt + column * vectorBytes);
+  for (const [index, sum] of sums.entries()) {
+    const [i, column] = [Math.floor(index / columns), index % columns];
+    if (addend === 'none') code.zero(sum);
+    else code.load(sum, vectorAt(added, addend === 'matrix' ? i * outputBytes : 0, column));
+  }
+  const [weights, elements, left] = [rsi, rdi, rcx];
+  code.mov(weights, panel);
+  code.mov(elements, x);
+  code.movImmediate(left, BigInt(inputs / unrolled));
+  const again = code.label();
+  code.bind(again);
+  for (let k = 0; k < unrolled; k++) {
+    for (let column = 0; column < columns; column++) {
+      code.load(parts[column]!, vectorAt(weights, k * panelRowBytes, column));
+    }
+    code.prefetch(at(ahead), 'second');
+    code.add(ahead, step);
+    for (let i = 0; i < count; i++) {
+      code.broadcast(spare, at(elements, i * inputBytes + 4 * k));
+      for (let column = 0; column < columns; column++) {
+        code.vector('fmadd231ps', sums[i * columns + column]!, spare, parts[column]!);
+      }
+    }
+  }
+  code.add(weights, unrolled * panelRowBytes);
+  code.add(elements, 4 * unrolled);
+  code.sub(left, 1);
+  code.jumpIf('notEqual', again);
+  for (const [index, sum] of sums.entries()) {
+    code.store(vectorAt(y, Math.floor(index / columns) * outputBytes, index % columns), sum);
+  }
+}
+
+/** Arranges a weight in panels: input [N, K], output [N/32, K, 32]. A task is a panel. */
+export function emitPanels(
+  code: Assembler,
+  functions: KernelFunctions,
+  { outputs, inputs }: Pick<LinearShape, 'outputs' | 'inputs'>,
+): void {
+  const task = code.label();
+  const panels = outputs / panelColumns;
+  emitCompute(
+    code,
+    functions,
+    { inputs: 1, outputs: [[panels, inputs, panelColumns]], tasks: [panels] },
+    task,
+  );
+  code.align(16);
+  emitPanelsTask(code, inputs, task);
+}
+
+/** The code of a task, without what ONNX Runtime calls. */
+export function emitPanelsTask(code: Assembler, inputs: number, task: Label): void {
+  const [inputBytes, panelBytes] = [4 * inputs, inputs * panelRowBytes];
+  code.bind(task);
+  const [from, to, left] = [r8, r9, rcx];
+  code.imul(rax, rsi, panelBytes);
+  code.mov(from, operand(rdi, 0));
+  code.add(from, rax);
+  code.mov(to, operand(rdi, 1));
+  code.add(to, rax);
+  code.movImmediate(left, BigInt(inputs / lanes));
+  const again = code.label();
+  code.bind(again);
+  for (let row = 0; row < panelColumns; row += lanes) {
+    const block = ymm.slice(0, lanes);
+    for (const [i, vector] of block.entries()) code.load(vector, at(from, (row + i) * inputBytes));
+    for (const [k, vector] of emitTransposition(code, block, ymm.slice(lanes)).entries()) {
+      code.store(at(to, k * panelRowBytes + 4 * row), vector);
+    }
+  }
+  code.add(from, 4 * lanes);
+  code.add(to, lanes * panelRowBytes);
+  code.sub(left, 1);
+  code.jumpIf('notEqual', again);
+  code.zeroUpper();
+  code.ret();
+}
+
+/** Rows of eight to columns of eight, by pairs of elements, pairs of pairs and halves. */
+function emitTransposition(
+  code: Assembler,
+  rows: readonly Vector[],
+  spare: readonly Vector[],
+): readonly Vector[] {
+  const [pairs, quads] = [spare, rows];
+  for (const i of [0, 2, 4, 6]) {
+    code.vector('unpcklps', pairs[i]!, rows[i]!, rows[i + 1]!);
+    code.vector('unpckhps', pairs[i + 1]!, rows[i]!, rows[i + 1]!);
+  }
+  for (const i of [0, 4]) {
+    for (const half of [0, 1]) {
+      const [a, b] = [pairs[i + half]!, pairs[i + half + 2]!];
+      code.vector('unpcklpd', quads[i + 2 * half]!, a, b);
+      code.vector('unpckhpd', quads[i + 2 * half + 1]!, a, b);
+    }
+  }
+  for (const k of [0, 1, 2, 3]) {
+    code.halves('lower', pairs[k]!, quads[k]!, quads[k + 4]!);
+    code.halves('upper', pairs[k + 4]!, quads[k]!, quads[k + 4]!);
+  }
+  return pairs;
+}
