@@ -322,7 +322,7 @@ export class Trainer implements Disposable {
     const key = `${name}/${chunks}${sharedPrefixes ? '/shared' : ''}${recorded ? '/recorded' : ''}`;
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
-    const program = await this.#options.runtime.compile(build(), { name: key });
+    const program = await this.#options.runtime.compile(build(), { name: key, rows: 'many' });
     this.#programs.set(key, program);
     return program;
   }

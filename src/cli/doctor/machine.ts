@@ -5,7 +5,7 @@ import os from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { trySandboxes, type TierTrial } from '../../sandbox/open.ts';
 import { ortLibrary } from '../../runtime/onnx/library.ts';
-import type { VectorSet } from '../../runtime/native/linear-kernel.ts';
+import type { VectorSet } from '../../runtime/native/tile.ts';
 import { kernelObstacle, vectorSet } from '../../runtime/native/support.ts';
 import { multiplyOnce, type ProductTrial } from './product-trial.ts';
 

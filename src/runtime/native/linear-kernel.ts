@@ -28,12 +28,10 @@ import {
   rsi,
   type Vector,
   ymm,
-  zmm,
 } from './assembler.ts';
 import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+import { emitTile, panelColumns, panelRowBytes, tiles, type VectorSet } from './tile.ts';
 
-/** Rows of the weight in a panel. */
-export const panelColumns = 32;
 /** A weight is rearranged in blocks of so many columns. */
 export const columnMultiple = lanes;
 
@@ -46,26 +44,6 @@ export interface LinearShape {
   readonly addend: 'none' | 'matrix' | 'vector';
 }
 
-/** What the processor has: 32 registers of 512 bits, or 16 of 256. */
-export type VectorSet = 'avx512' | 'avx2';
-
-/** How many rows and columns the registers sum up at once. */
-interface Tile {
-  readonly registers: readonly Vector[];
-  readonly rows: number;
-  /** In vectors. */
-  readonly columns: number;
-  readonly vectorBytes: number;
-}
-
-const tiles: Readonly<Record<VectorSet, Tile>> = {
-  avx512: { registers: zmm, rows: 13, columns: 2, vectorBytes: 64 },
-  avx2: { registers: ymm, rows: 6, columns: 2, vectorBytes: 32 },
-};
-
-const panelRowBytes = 4 * panelColumns;
-/** Columns of x that the innermost loop goes through at once: a divisor of `columnMultiple`. */
-const unrolled = 4;
 /** Rows at this distance share a set of the first cache, which does not hold many of them. */
 const setBytes = 4096;
 const rowsThatShareSets = 6;
@@ -167,9 +145,22 @@ export function emitLinearTask(code: Assembler, shape: LinearShape, vectors: Vec
   for (let pass = 0; pass < passes; pass++) {
     const again = pass < passes - 1;
     if (again) for (const register of rewound) code.push(register);
-    const columnsAt = pass * tileBytes;
     const tile = (count: number) =>
-      emitTile(code, shape, tiles[vectors], { count, columnsAt, x, y, added, panel, ahead, step });
+      emitTile(code, tiles[vectors], {
+        count,
+        columnsAt: pass * tileBytes,
+        elements: { start: x, rowBytes: inputBytes, stepBytes: 4 },
+        panel,
+        steps: inputs,
+        to: { start: y, rowBytes: outputBytes },
+        ...(addend === 'none'
+          ? {}
+          : { added: { start: added, rowBytes: addend === 'matrix' ? outputBytes : 0 } }),
+        fetch: () => {
+          code.prefetch(at(ahead), 'second');
+          code.add(ahead, step);
+        },
+      });
     const [full, rest, end] = [code.label(), code.label(), code.label()];
     code.bind(full);
     code.cmp(left, rows);
@@ -197,70 +188,15 @@ export function emitLinearTask(code: Assembler, shape: LinearShape, vectors: Vec
   code.ret();
 }
 
-interface TilePlace {
-  /** Rows. */
-  readonly count: number;
-  /** Bytes before the columns, in rows of the output and of the panel. */
-  readonly columnsAt: number;
-  readonly x: Register;
-  readonly y: Register;
-  readonly added: Register;
-  readonly panel: Register;
-  /** What is fetched next, and how much further after each column of x. */
-  readonly ahead: Register;
-  readonly step: Register;
-}
+/** Whether a weight is [N, K] in memory, or [K, N]. */
+export type WeightLayout = 'rows' | 'columns';
 
-/** Some rows and columns of the output. */
-function emitTile(
-  code: Assembler,
-  { outputs, inputs, addend }: LinearShape,
-  { registers, columns, vectorBytes }: Tile,
-  { count, columnsAt, x, y, added, panel, ahead, step }: TilePlace,
-): void {
-  const [inputBytes, outputBytes] = [4 * inputs, 4 * outputs];
-  const sums = registers.slice(0, count * columns);
-  const [spare, ...parts] = registers.toReversed() as [Vector, ...Vector[]];
-  const vectorAt = (row: Register, displacement: number, column: number) =>
-    at(row, displacement + columnsAt + column * vectorBytes);
-  for (const [index, sum] of sums.entries()) {
-    const [i, column] = [Math.floor(index / columns), index % columns];
-    if (addend === 'none') code.zero(sum);
-    else code.load(sum, vectorAt(added, addend === 'matrix' ? i * outputBytes : 0, column));
-  }
-  const [weights, elements, left] = [rsi, rdi, rcx];
-  code.mov(weights, panel);
-  code.mov(elements, x);
-  code.movImmediate(left, BigInt(inputs / unrolled));
-  const again = code.label();
-  code.bind(again);
-  for (let k = 0; k < unrolled; k++) {
-    for (let column = 0; column < columns; column++) {
-      code.load(parts[column]!, vectorAt(weights, k * panelRowBytes, column));
-    }
-    code.prefetch(at(ahead), 'second');
-    code.add(ahead, step);
-    for (let i = 0; i < count; i++) {
-      code.broadcast(spare, at(elements, i * inputBytes + 4 * k));
-      for (let column = 0; column < columns; column++) {
-        code.vector('fmadd231ps', sums[i * columns + column]!, spare, parts[column]!);
-      }
-    }
-  }
-  code.add(weights, unrolled * panelRowBytes);
-  code.add(elements, 4 * unrolled);
-  code.sub(left, 1);
-  code.jumpIf('notEqual', again);
-  for (const [index, sum] of sums.entries()) {
-    code.store(vectorAt(y, Math.floor(index / columns) * outputBytes, index % columns), sum);
-  }
-}
-
-/** Arranges a weight in panels: input [N, K], output [N/32, K, 32]. A task is a panel. */
+/** Arranges a weight in panels: input [N, K] or [K, N], output [N/32, K, 32]. A task is a panel. */
 export function emitPanels(
   code: Assembler,
   functions: KernelFunctions,
   { outputs, inputs }: Pick<LinearShape, 'outputs' | 'inputs'>,
+  layout: WeightLayout,
 ): void {
   const task = code.label();
   const panels = outputs / panelColumns;
@@ -271,7 +207,42 @@ export function emitPanels(
     task,
   );
   code.align(16);
-  emitPanelsTask(code, inputs, task);
+  if (layout === 'rows') emitPanelsTask(code, inputs, task);
+  else emitCopyTask(code, { outputs, inputs }, task);
+}
+
+/** Of a weight [K, N]. */
+function emitCopyTask(
+  code: Assembler,
+  { outputs, inputs }: Pick<LinearShape, 'outputs' | 'inputs'>,
+  task: Label,
+): void {
+  code.bind(task);
+  const [from, to, left] = [r8, r9, rcx];
+  code.imul(from, rsi, panelRowBytes);
+  code.add(from, operand(rdi, 0));
+  code.imul(to, rsi, inputs * panelRowBytes);
+  code.add(to, operand(rdi, 1));
+  code.movImmediate(left, BigInt(inputs));
+  emitPanelCopy(code, { from, rowBytes: 4 * outputs, to, left });
+  code.zeroUpper();
+  code.ret();
+}
+
+/** Copies 32 columns of `left` rows into a panel. All registers end behind what they were for. */
+export function emitPanelCopy(
+  code: Assembler,
+  { from, rowBytes, to, left }: { from: Register; rowBytes: number; to: Register; left: Register },
+): void {
+  const pieces = ymm.slice(0, panelColumns / lanes);
+  const again = code.label();
+  code.bind(again);
+  for (const [i, piece] of pieces.entries()) code.load(piece, at(from, 4 * lanes * i));
+  for (const [i, piece] of pieces.entries()) code.store(at(to, 4 * lanes * i), piece);
+  code.add(from, rowBytes);
+  code.add(to, panelRowBytes);
+  code.sub(left, 1);
+  code.jumpIf('notEqual', again);
 }
 
 /** The code of a task, without what ONNX Runtime calls. */

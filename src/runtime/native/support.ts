@@ -1,7 +1,7 @@
 /** Whether our kernels run on this machine. Where they do not, ONNX Runtime's do the same work, only slower. */
 import { readFileSync } from 'node:fs';
 import { makeExecutable } from './executable-memory.ts';
-import type { VectorSet } from './linear-kernel.ts';
+import type { VectorSet } from './tile.ts';
 
 /** `off` leaves all work to ONNX Runtime's kernels; `avx2` uses nothing that came after it. */
 export const kernelsVariable = 'AHA_KERNELS';

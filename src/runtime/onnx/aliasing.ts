@@ -32,6 +32,7 @@ export const inPlaceKernels: ReadonlyMap<string, InPlaceRule> = new Map<string, 
   ['GroupQueryAttention', { 1: [3], 2: [4] }],
   ['cachedAttention', { 1: [3], 2: [4] }],
   ['indexAdd', { 0: [0] }],
+  ['outer', { 0: [2] }],
   ['adamw', { 0: [0], 1: [2], 2: [3] }],
 ]);
 

@@ -115,7 +115,7 @@ function arrangement(panels: readonly GivenInput[], kernels: OwnKernels): OnnxMo
     name: 'panels',
     nodes: panels.map(({ constant, name }, index) => ({
       name,
-      operator: kernels.panels(shapes[index]!)!,
+      operator: kernels.panels(shapes[index]!, 'rows')!,
       domain: ownDomain,
       inputs: [constant],
       outputs: [name],

@@ -16,8 +16,10 @@ import {
   emitLinear,
   emitPanels,
   type LinearShape,
-  panelColumns,
+  type WeightLayout,
 } from '../native/linear-kernel.ts';
+import { emitOuter, type OuterShape } from '../native/outer-kernel.ts';
+import { panelColumns } from '../native/tile.ts';
 import { emitRowKernel, type RowKernel, rowOperands, type RowShape } from '../native/row-kernels.ts';
 import { kernelObstacle, vectorSet } from '../native/support.ts';
 import type { OwnKernels, WeightShape } from './graph-writer.ts';
@@ -38,6 +40,8 @@ const tableVersion = 16;
 const tableLength = 32;
 
 export class CustomOperators implements OwnKernels {
+  /** That the operators which are made from now on will run on. */
+  threads = 1;
   readonly #library: OrtLibrary;
   readonly #known = new Map<string, boolean>();
   /** Where the tables of the operators are. */
@@ -114,13 +118,25 @@ export class CustomOperators implements OwnKernels {
     });
   }
 
-  panels(shape: WeightShape): string | undefined {
+  outer(shape: OuterShape): string | undefined {
+    const { rows, columns, adds } = shape;
+    const { threads } = this;
+    if (rows === 0 || columns === 0 || columns % panelColumns !== 0) return undefined;
+    return this.#define({
+      name: `outer_${rows}_${columns}_${adds ? 'added' : 'alone'}_${threads}`,
+      inputs: ['f32', 'f32', ...(adds ? ['f32' as const] : []), 'i64'],
+      outputs: ['f32'],
+      emit: (code, functions) => emitOuter(code, functions, shape, { vectors: vectorSet(), threads }),
+    });
+  }
+
+  panels(shape: WeightShape, layout: WeightLayout): string | undefined {
     if (!fitsPanels(shape)) return undefined;
     return this.#define({
-      name: `panels_${shape.outputs}_${shape.inputs}`,
+      name: `panels_${shape.outputs}_${shape.inputs}_${layout}`,
       inputs: ['f32'],
       outputs: ['f32'],
-      emit: (code, functions) => emitPanels(code, functions, shape),
+      emit: (code, functions) => emitPanels(code, functions, shape, layout),
     });
   }
 

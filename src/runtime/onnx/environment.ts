@@ -105,7 +105,7 @@ function createEnvironment(library: OrtLibrary, threads: number, spinning: boole
     spinning,
     memoryInfo,
     allocator: out[0]!,
-    operators: (operators ??= new CustomOperators(library)),
+    operators: operatorsFor(library, threads),
     users: 0,
   };
   registerArena(environment);
@@ -122,4 +122,11 @@ function registerArena({ library, handle }: Environment): void {
   } finally {
     library.ReleaseMemoryInfo(memoryInfo);
   }
+}
+
+/** They outlive environments, as their code and sessions do; how work is cut depends on the threads of this one. */
+function operatorsFor(library: OrtLibrary, threads: number): CustomOperators {
+  operators ??= new CustomOperators(library);
+  operators.threads = threads;
+  return operators;
 }

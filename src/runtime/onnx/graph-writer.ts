@@ -7,8 +7,10 @@ import { type Dim, dimFactors, sameShape } from '../../graph/dim.ts';
 import type { DType } from '../../graph/dtype.ts';
 import { attributesOf, inputOp, type Tensor } from '../../graph/tensor.ts';
 import type { AttentionShape } from '../native/attention-kernel.ts';
-import { type LinearShape, panelColumns } from '../native/linear-kernel.ts';
+import type { LinearShape, WeightLayout } from '../native/linear-kernel.ts';
+import type { OuterShape } from '../native/outer-kernel.ts';
 import type { RowKernel, RowShape } from '../native/row-kernels.ts';
+import { panelColumns } from '../native/tile.ts';
 import type { AttributeValue, GivenInput, NotEmpty, OnnxNode, OnnxTensor } from './protobuf.ts';
 
 export const microsoft = 'com.microsoft';
@@ -24,7 +26,9 @@ export interface OwnKernels {
   /** A product with a weight in panels. */
   linear(shape: LinearShape): string | undefined;
   /** Arranges a weight in panels. */
-  panels(shape: WeightShape): string | undefined;
+  panels(shape: WeightShape, layout: WeightLayout): string | undefined;
+  /** aᵀ · b */
+  outer(shape: OuterShape): string | undefined;
 }
 
 /** N and K of a weight [N, K]. */
@@ -38,7 +42,16 @@ export const noKernels: OwnKernels = {
   adamw: () => undefined,
   linear: () => undefined,
   panels: () => undefined,
+  outer: () => undefined,
 };
+
+export interface LoweringOptions {
+  /** The names of inputs that seldom change. */
+  readonly constants?: ReadonlySet<string>;
+  /** See `CompileOptions`. */
+  readonly rows?: 'few' | 'many';
+  readonly kernels?: OwnKernels;
+}
 
 export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
@@ -72,6 +85,8 @@ export class GraphWriter {
   /** Constants that are read in panels. */
   readonly panels: GivenInput[] = [];
   readonly kernels: OwnKernels;
+  /** Whether products have many rows, so that rearranging a weight for each is worth it. */
+  readonly manyRows: boolean;
   readonly #names = new Map<Tensor, string>();
   readonly #held = new Map<Tensor, Held>();
   readonly #wanted = new Map<Tensor, string>();
@@ -89,9 +104,10 @@ export class GraphWriter {
     inputs: ReadonlyMap<string, Tensor>,
     outputs: ReadonlyMap<string, Tensor>,
     used: ReadonlySet<Tensor>,
-    { kernels, constants }: { readonly kernels: OwnKernels; readonly constants: ReadonlySet<string> },
+    { kernels, constants, rows }: Required<LoweringOptions>,
   ) {
     this.kernels = kernels;
+    this.manyRows = rows === 'many';
     this.#constants = constants;
     this.#taken = new Set([...inputs.keys(), ...outputs.keys()]);
     this.#used = used;

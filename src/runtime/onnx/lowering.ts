@@ -6,8 +6,7 @@ import { AhaError } from '../../errors.ts';
 import { decompose } from '../../graph/decompose.ts';
 import { type GraphFunction, topologicalOrder } from '../../graph/function.ts';
 import { attributesOf, inputOp, type Node, type Tensor } from '../../graph/tensor.ts';
-import type { CompileOptions } from '../runtime.ts';
-import { GraphWriter, noKernels, type OwnKernels } from './graph-writer.ts';
+import { GraphWriter, type LoweringOptions, noKernels } from './graph-writer.ts';
 import { elementwiseRules } from './lowering-elementwise.ts';
 import { fusedRules } from './lowering-fused.ts';
 import { headRules } from './lowering-head.ts';
@@ -31,12 +30,6 @@ export const loweringRules: ReadonlyMap<string, LoweringRule> = new Map([
   ...fusedRules,
 ]);
 
-export interface LoweringOptions extends Pick<CompileOptions, 'rows'> {
-  /** The names of inputs that seldom change. */
-  readonly constants?: ReadonlySet<string>;
-  readonly kernels?: OwnKernels;
-}
-
 /**
  * @throws AhaError `operation-unsupported` for an operation that has neither a rule nor a decomposition.
  */
@@ -47,7 +40,7 @@ export function lower(
 ): OnnxModel {
   const used = new Set<Tensor>(fn.outputs.values());
   for (const node of fn.nodes) for (const tensor of node.inputs) used.add(tensor);
-  const graph = new GraphWriter(fn.inputs, fn.outputs, used, { kernels, constants });
+  const graph = new GraphWriter(fn.inputs, fn.outputs, used, { kernels, constants, rows });
   for (const [output, tensor] of fn.outputs) graph.want(tensor, output);
   for (const node of fn.nodes) lowerNode(node, graph);
   for (const [output, tensor] of fn.outputs) {

@@ -76,9 +76,24 @@ function linear(): GraphFunction {
 }
 const constants = new Set(['w', 'v', 'n', 'few', 'bias', 'elsewhere']);
 
-function ownOperators(fn: GraphFunction, operators?: CustomOperators): string[] {
+/** Products as learning has them: a layer, and the gradients of its input and of its weight. */
+function learning(): GraphFunction {
+  const [x, w, g] = [f('x', 'T', 32), f('weight', 64, 32), f('g', 'T', 64)];
+  return graphFunction({
+    y: matmul(x, w, { transposeB: true }),
+    ofX: matmul(g, w),
+    ofW: matmul(g, x, { transposeA: true }),
+    sum: addmm(f('sum', 64, 32), g, x, { transposeA: true }),
+  });
+}
+
+function ownOperators(
+  fn: GraphFunction,
+  operators?: CustomOperators,
+  rows: 'few' | 'many' = 'few',
+): string[] {
   const kernels = operators === undefined ? {} : { kernels: operators };
-  const { nodes } = lower(fn, 'test', { constants, ...kernels });
+  const { nodes } = lower(fn, 'test', { constants, rows, ...kernels });
   return nodes
     .filter(({ domain }) => domain === ownDomain)
     .map(({ operator }) => operator.split('_')[0]!)
@@ -99,6 +114,18 @@ describe.skipIf(kernelObstacle() !== undefined)('on a machine that runs them', (
   ])('%s', (_name, fn, expected) => {
     expect(ownOperators(fn, operators)).toEqual(expected);
     expect(ownOperators(fn)).toEqual([]);
+  });
+
+  it('multiplies many rows', () => {
+    expect(ownOperators(learning(), operators, 'many')).toEqual([
+      'linear',
+      'linear',
+      'outer',
+      'outer',
+      'panels',
+      'panels',
+    ]);
+    expect(ownOperators(learning(), operators)).toEqual([]);
   });
 
   it('tells which constants a program reads in panels, as they are, and at once', () => {

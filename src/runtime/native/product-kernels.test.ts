@@ -1,18 +1,13 @@
-/** Products with panels, called without ONNX Runtime, for each kind of processor that this one can stand for. */
+/** Products of matrices, called without ONNX Runtime, for each kind of processor that this one can stand for. */
 import koffi from 'koffi';
 import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../util/random.ts';
 import { Assembler, type Label } from './assembler.ts';
 import { makeExecutable } from './executable-memory.ts';
-import {
-  emitLinearTask,
-  emitPanelsTask,
-  type LinearShape,
-  linearTiling,
-  panelColumns,
-  type VectorSet,
-} from './linear-kernel.ts';
+import { emitLinearTask, emitPanelsTask, type LinearShape, linearTiling } from './linear-kernel.ts';
+import { emitOuterTask, type OuterMachine, type OuterShape, outerTasks } from './outer-kernel.ts';
 import { kernelObstacle, vectorSet } from './support.ts';
+import { panelColumns, type VectorSet } from './tile.ts';
 
 const task = koffi.proto('void aha_task(void *frame, size_t number)');
 
@@ -28,7 +23,7 @@ function compiled(emit: (code: Assembler, start: Label) => void) {
 }
 
 function normal(name: string, length: number): Float32Array {
-  const random = randomStream('linear kernel', name);
+  const random = randomStream('product kernels', name);
   return Float32Array.from({ length }, () => random.normal());
 }
 
@@ -68,7 +63,7 @@ function expected({ outputs, inputs, addend }: LinearShape, rows: number): Float
 
 const sets = (['avx2', 'avx512'] as const).filter((set) => set === 'avx2' || set === vectorSet());
 
-describe.skipIf(kernelObstacle() !== undefined).each(sets)('with %s', (vectors) => {
+describe.skipIf(kernelObstacle() !== undefined).each(sets)('x · weightᵀ with %s', (vectors) => {
   const { rows: tile, block } = linearTiling({ inputs: 40 }, vectors);
 
   it.each([1, tile - 1, tile, tile + 1, 64, block, block + 1, 2 * block + 3])(
@@ -97,6 +92,57 @@ describe.skipIf(kernelObstacle() !== undefined).each(sets)('with %s', (vectors) 
     for (const rows of [1, 2, 5, 13, 14, 64, 149, 150]) {
       const found = product(shape, vectors, rows);
       expect(found.subarray(0, -64)).toEqual(all.subarray(0, rows * 64));
+    }
+  });
+});
+
+/** aᵀ · b of `terms` rows, in place of what it is added to, and behind it a row that must not be written. */
+function outer(
+  { rows, columns, adds }: OuterShape,
+  machine: OuterMachine,
+  terms: number,
+): { readonly found: Float32Array; readonly right: Float64Array } {
+  const [a, b] = [normal('a', terms * rows), normal('b', terms * columns)];
+  const given = normal('given', (rows + 1) * columns);
+  const found = given.slice();
+  const right = Float64Array.from(given);
+  for (let n = 0; n < rows; n++) {
+    for (let k = 0; k < columns; k++) {
+      let sum = adds ? given[n * columns + k]! : 0;
+      for (let t = 0; t < terms; t++) sum += a[t * rows + n]! * b[t * columns + k]!;
+      right[n * columns + k] = sum;
+    }
+  }
+  const { blocks, groups } = outerTasks({ rows, columns }, machine);
+  const run = compiled((code, start) => emitOuterTask(code, { rows, columns, adds }, machine, start));
+  const size = BigInt64Array.of(BigInt(terms), BigInt(rows));
+  run([a, b, ...(adds ? [found] : []), size, found], blocks * groups);
+  return { found, right };
+}
+
+describe.skipIf(kernelObstacle() !== undefined).each(sets)('aᵀ · b with %s', (vectors) => {
+  const machine = { vectors, threads: 2 };
+  const worst = ({ found, right }: ReturnType<typeof outer>) =>
+    found.reduce((most, value, i) => Math.max(most, Math.abs(value - right[i]!)), 0);
+
+  it.each([
+    ['one row', 1, 32],
+    ['fewer rows than fit a vector', 5, 64],
+    ['rows of a tile and some more', 15, 32],
+    ['several blocks and groups', 110, 320],
+  ])('has %s', (_, rows, columns) => {
+    for (const terms of [0, 1, 3, 4, 255, 256, 257, 600]) {
+      for (const adds of [true, false]) {
+        expect(worst(outer({ rows, columns, adds }, machine, terms)), `${terms} terms`).toBeLessThan(1e-4);
+      }
+    }
+  });
+
+  it('sums up in the same order for any threads and with any registers', () => {
+    const shape: OuterShape = { rows: 200, columns: 96, adds: true };
+    const { found } = outer(shape, { vectors: 'avx2', threads: 1 }, 300);
+    for (const threads of [1, 2, 3, 64]) {
+      expect(outer(shape, { vectors, threads }, 300).found).toEqual(found);
     }
   });
 });
