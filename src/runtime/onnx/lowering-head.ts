@@ -15,9 +15,11 @@ import {
   tokenLogprobsGradientOp,
   tokenLogprobsOp,
 } from '../../graph/ops/token-logprobs.ts';
+import type { Dim } from '../../graph/dim.ts';
 import { attributesOf, type Node } from '../../graph/tensor.ts';
 import { type GraphWriter, intAttribute, stringAttribute } from './graph-writer.ts';
 import type { LoweringRule } from './lowering.ts';
+import { ownProduct, type Product } from './own-products.ts';
 import { ownDomain } from './protobuf.ts';
 
 /** Columns of a block: 2048 rows of them are 16 MiB of logits. */
@@ -63,6 +65,8 @@ interface Head {
   readonly key: string;
   /** hidden / temperature [N, H] */
   readonly rows: string;
+  /** N */
+  readonly count: Dim;
   readonly weight: string;
   readonly targets: string;
   readonly inverseTemperature: string;
@@ -110,10 +114,10 @@ function headOf(node: Node, { transposed }: HeadAttributes, graph: GraphWriter):
   const names = node.inputs.map((tensor) => graph.value(tensor)) as [string, string, string, string];
   const [hidden, weight, targets, inverseTemperature] = names;
   const vocabulary = node.inputs[1]!.shape[transposed ? 0 : 1] as number;
-  const width = node.inputs[0]!.shape[1] as number;
+  const [count, width] = node.inputs[0]!.shape as [Dim, number];
   const rows = graph.shared('Mul', [hidden, inverseTemperature]);
   const key = [hidden, weight, targets, inverseTemperature, transposed].join('\n');
-  return { graph, key, rows, weight, targets, inverseTemperature, vocabulary, width, transposed };
+  return { graph, key, rows, count, weight, targets, inverseTemperature, vocabulary, width, transposed };
 }
 
 function forwardPass(head: Head, wantsEntropy: boolean): Forward {
@@ -122,7 +126,9 @@ function forwardPass(head: Head, wantsEntropy: boolean): Forward {
 
 function whole(head: Head, wantsEntropy: boolean): Forward {
   const { graph, targets } = head;
-  const logs = alongColumns(graph, 'LogSoftmax', [logits(head, head.rows, head.weight)]);
+  const logs = alongColumns(graph, 'LogSoftmax', [
+    logits(head, head.rows, { name: head.weight, size: head.vocabulary }),
+  ]);
   const taken = alongColumns(graph, 'GatherElements', [logs, column(graph, targets)]);
   let entropies: string | undefined;
   if (wantsEntropy) {
@@ -133,16 +139,17 @@ function whole(head: Head, wantsEntropy: boolean): Forward {
 }
 
 function wholeGradient(head: Head, forward: Forward, seeds: Seeds): Gradients {
-  const { graph, targets, weight, rows, transposed } = head;
+  const { graph, targets, weight, rows } = head;
   const coefficients = rowCoefficients(graph, forward, seeds);
   const ofLogits = alongColumns(graph, 'ScatterElements', [
     gradientOfLogits(graph, forward.logs!, coefficients),
     column(graph, targets),
     column(graph, seeds.ofLogprob),
   ]);
+  const block = { name: weight, size: head.vocabulary };
   return {
-    ofRows: product(graph, [ofLogits, weight], { transB: !transposed }),
-    ofWeight: product(graph, transposed ? [ofLogits, rows] : [rows, ofLogits], { transA: true }),
+    ofRows: gradientOfRows(head, ofLogits, block),
+    ofWeight: gradientOfWeight(head, ofLogits, rows, block.size),
   };
 }
 
@@ -189,9 +196,8 @@ function blockedGradient(head: Head, forward: Forward, seeds: Seeds): Gradients 
     const block = columns(head, start, end);
     const logs = graph.temporary('Sub', [logits(head, rows, block), forward.logNormaliser!]);
     const ofLogits = gradientOfLogits(graph, logs, coefficients);
-    const sum = ofRows === undefined ? [] : [ofRows];
-    ofRows = product(graph, [ofLogits, block, ...sum], { transB: !transposed });
-    const part = product(graph, transposed ? [ofLogits, rows] : [rows, ofLogits], { transA: true });
+    ofRows = gradientOfRows(head, ofLogits, block, ofRows);
+    const part = gradientOfWeight(head, ofLogits, rows, block.size);
     parts.push(part);
     rows = after(graph, rows, [ofRows, part]);
   }
@@ -263,23 +269,64 @@ function* blocks(vocabulary: number): Generator<readonly [start: number, end: nu
 }
 
 /** The block [start, end) of the vocabulary: a piece of the weight. */
-function columns({ graph, weight, transposed }: Head, start: number, end: number): string {
+function columns({ graph, weight, transposed }: Head, start: number, end: number): Block {
   const bounds = [start, end, transposed ? 0 : 1].map((value) => graph.integers(value));
-  return graph.temporary('Slice', [weight, ...bounds]);
+  return { name: graph.temporary('Slice', [weight, ...bounds]), size: end - start };
 }
 
-function logits({ graph, transposed }: Head, rows: string, weight: string): string {
-  return product(graph, [rows, weight], { transB: transposed });
+/** A piece of the weight with so many tokens. */
+interface Block {
+  readonly name: string;
+  readonly size: number;
+}
+
+function logits(head: Head, rows: string, block: Block): string {
+  const { graph, count, width, transposed } = head;
+  return product(graph, {
+    a: { name: rows, shape: [count, width] },
+    b: { name: block.name, shape: shapeOf(head, block) },
+    transposeB: transposed,
+  });
+}
+
+function gradientOfRows(head: Head, ofLogits: string, block: Block, sum?: string): string {
+  const { graph, count, width, transposed } = head;
+  return product(graph, {
+    a: { name: ofLogits, shape: [count, block.size] },
+    b: { name: block.name, shape: shapeOf(head, block) },
+    ...(sum === undefined ? {} : { added: { name: sum, shape: [count, width] } }),
+    transposeB: !transposed,
+  });
+}
+
+/** Laid out as the weight. */
+function gradientOfWeight(
+  { graph, count, width, transposed }: Head,
+  ofLogits: string,
+  rows: string,
+  size: number,
+): string {
+  const [ofTokens, ofHidden] = [
+    { name: ofLogits, shape: [count, size] },
+    { name: rows, shape: [count, width] },
+  ];
+  const [a, b] = transposed ? [ofTokens, ofHidden] : [ofHidden, ofTokens];
+  return product(graph, { a, b, transposeA: true });
+}
+
+function shapeOf({ width, transposed }: Head, { size }: Block): readonly number[] {
+  return transposed ? [size, width] : [width, size];
 }
 
 function product(
   graph: GraphWriter,
-  inputs: readonly string[],
-  flags: { readonly transA?: boolean; readonly transB?: boolean },
+  { a, b, added, transposeA = false, transposeB = false }: Pick<Product, 'a' | 'b'> & Partial<Product>,
 ): string {
-  const { transA = false, transB = false } = flags;
+  const own = ownProduct(graph, { a, b, added, transposeA, transposeB });
+  if (own !== undefined) return graph.temporary(own.operator, own.inputs, { domain: ownDomain });
+  const inputs = [a.name, b.name, ...(added === undefined ? [] : [added.name])];
   return graph.temporary('Gemm', inputs, {
-    attributes: { transA: intAttribute(transA), transB: intAttribute(transB) },
+    attributes: { transA: intAttribute(transposeA), transB: intAttribute(transposeB) },
   });
 }
 

@@ -2,9 +2,9 @@
 import * as products from '../../graph/ops/matmul.ts';
 import * as reductions from '../../graph/ops/reduce.ts';
 import { attributesOf, type Node, type Operation, type Tensor } from '../../graph/tensor.ts';
-import type { WeightLayout } from '../native/linear-kernel.ts';
 import { floatAttribute, type GraphWriter, intAttribute, intsAttribute, microsoft } from './graph-writer.ts';
 import type { LoweringRule } from './lowering.ts';
+import { ownProduct } from './own-products.ts';
 import { ownDomain } from './protobuf.ts';
 
 /** a, b and, if it is added, c. */
@@ -16,7 +16,7 @@ export const linearRules: readonly (readonly [string, LoweringRule])[] = [
     (node, graph) => {
       const [a, b] = node.inputs as [Tensor, Tensor];
       const attributes = attributesOf(node, products.matmulOp);
-      if (ownProduct(graph, node, attributes, [a, b])) return;
+      if (byOwnKernel(graph, node, attributes, [a, b])) return;
       // Gemm is for matrices only, and faster than MatMul where one side is a vocabulary.
       if (a.shape.length === 2 && b.shape.length === 2) {
         gemm(graph, node, attributes, [a, b]);
@@ -43,7 +43,7 @@ export const linearRules: readonly (readonly [string, LoweringRule])[] = [
     (node, graph) => {
       const [c, a, b] = node.inputs as [Tensor, Tensor, Tensor];
       const attributes = attributesOf(node, products.addmmOp);
-      if (!ownProduct(graph, node, attributes, [a, b, c])) gemm(graph, node, attributes, [a, b, c]);
+      if (!byOwnKernel(graph, node, attributes, [a, b, c])) gemm(graph, node, attributes, [a, b, c]);
     },
   ],
   reduction(reductions.sumOp, 'ReduceSum'),
@@ -68,51 +68,18 @@ export const linearRules: readonly (readonly [string, LoweringRule])[] = [
 ];
 
 /** By a kernel of our own, if there is one. */
-function ownProduct(
+function byOwnKernel(
   graph: GraphWriter,
   node: Node,
   { transposeA, transposeB, alpha }: products.MatmulAttributes,
-  operands: Operands,
+  [a, b, c]: Operands,
 ): boolean {
-  if (alpha !== 1 || operands[0].shape.length !== 2) return false;
-  if (!transposeA) return ownLinear(graph, node, transposeB ? 'rows' : 'columns', operands);
-  return !transposeB && graph.manyRows && ownOuter(graph, node, operands);
-}
-
-/** x · weightᵀ or x · weight. */
-function ownLinear(
-  graph: GraphWriter,
-  node: Node,
-  layout: WeightLayout,
-  [x, weight, added]: Operands,
-): boolean {
-  const [outputs, inputs] = layout === 'rows' ? weight.shape : weight.shape.toReversed();
-  if (typeof outputs !== 'number' || typeof inputs !== 'number') return false;
-  const constant = layout === 'rows' && graph.isConstant(weight);
-  if (!constant && !graph.manyRows) return false;
-  const addend = added === undefined ? 'none' : added.shape.length === 1 ? 'vector' : 'matrix';
-  const kernel = graph.kernels.linear({ outputs, inputs, addend });
-  const arrange = graph.kernels.panels({ outputs, inputs }, layout);
-  if (kernel === undefined || arrange === undefined) return false;
-  const options = { domain: ownDomain };
-  const panels = constant
-    ? graph.inPanels(weight, { outputs, inputs })
-    : graph.shared(arrange, [graph.source(weight).name], options);
-  const others = added === undefined ? [] : [graph.source(added).name];
-  const inOrder = [graph.source(x).name, panels, ...others, graph.dims(x.shape)];
-  graph.define(node.outputs, kernel, inOrder, options);
-  return true;
-}
-
-/** aᵀ · b, where both have as many rows as there are tokens. */
-function ownOuter(graph: GraphWriter, node: Node, [a, b, added]: Operands): boolean {
-  const [rows, columns] = [a.shape[1], b.shape[1]];
-  if (typeof rows !== 'number' || typeof columns !== 'number' || added?.shape.length === 1) return false;
-  const kernel = graph.kernels.outer({ rows, columns, adds: added !== undefined });
-  if (kernel === undefined) return false;
-  const others = added === undefined ? [] : [graph.source(added).name];
-  const inOrder = [graph.source(a).name, graph.source(b).name, ...others, graph.dims(a.shape)];
-  graph.define(node.outputs, kernel, inOrder, { domain: ownDomain });
+  if (alpha !== 1 || a.shape.length !== 2) return false;
+  const held = (tensor: Tensor) => ({ name: graph.source(tensor).name, shape: tensor.shape });
+  const added = c === undefined ? undefined : held(c);
+  const own = ownProduct(graph, { a: held(a), b: held(b), added, transposeA, transposeB, weight: b });
+  if (own === undefined) return false;
+  graph.define(node.outputs, own.operator, own.inputs, { domain: ownDomain });
   return true;
 }
 
