@@ -90,8 +90,8 @@ export interface CompileOptions {
    */
   readonly constants?: Constants;
   /**
-   * Whether products have few rows or many. With many a copy of the constants is not worth that the program must be
-   * compiled again when they change. Default few.
+   * Whether products have few rows or many. With many a weight may be rearranged for each product, and a copy of the
+   * constants is not worth that the program must be compiled again when they change. Default few.
    */
   readonly rows?: 'few' | 'many';
 }

@@ -9,6 +9,7 @@ import type { DType } from '../../src/graph/dtype.ts';
 import { graphFunction } from '../../src/graph/function.ts';
 import { interpret } from '../../src/graph/interpreter.ts';
 import { operations } from '../../src/graph/operation-table.ts';
+import { drawIndex } from '../../src/graph/ops/draw.ts';
 import { indexAdd } from '../../src/graph/ops/indexing.ts';
 import * as products from '../../src/graph/ops/matmul.ts';
 import * as transformer from '../../src/graph/ops/transformer.ts';
@@ -109,6 +110,25 @@ export function describeRuntime(open: () => Runtime): void {
           expect(mismatch(y!, { shape: y!.shape, data: [...expected['y']!.data] }, 0)).toBe('');
         }
       }
+    });
+
+    it.each([16, 200])('draws only what has a weight, wherever the number lies, of %i', async (width) => {
+      const top = Array.from({ length: 500 }, () => 1 - 2 ** -24);
+      const uniform = [0, 2 ** -24, 0.5, 1 - 2 ** -23, ...top];
+      const random = randomStream('draws', width);
+      // Rounded differently, the sum of such weights and their cumulative sum end apart.
+      const rows = uniform.map(() =>
+        Array.from({ length: width }, (_, i) => (i < 2 || i >= width - 3 ? 0 : random.next())),
+      );
+      const [w, u] = [input('w', 'f32', ['B', width]), input('u', 'f32', ['B'])];
+      using program = await runtime().compile(graphFunction({ index: drawIndex(w, u) }));
+      const { index } = await program.run({
+        w: { shape: [uniform.length, width], data: Float32Array.from(rows.flat()) },
+        u: { shape: [uniform.length], data: Float32Array.from(uniform) },
+      });
+      const drawn = Array.from(index!.data, Number);
+      expect(drawn[0]).toBe(2);
+      expect(drawn.map((at, row) => rows[row]![at]! > 0)).toEqual(uniform.map(() => true));
     });
 
     // The sampler relies on this: what a sequence draws must not depend on its neighbours. One row alone is

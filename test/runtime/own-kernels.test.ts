@@ -330,8 +330,21 @@ describe('cachedAttention of one token', () => {
         lengths: { shape: [batch], data: Float64Array.from(lengths) },
         total: { shape: [], data: Float64Array.of(Math.max(...lengths) + 1) },
       });
+      // What lies behind a sequence's last token is nobody's: ONNX Runtime's kernel does not copy it.
+      const held = (name: string, data: ArrayLike<number>) => {
+        const whole = Array.from(data);
+        if (name === 'output') return whole;
+        const slot = capacity * size;
+        return lengths.flatMap((length, sequence) =>
+          Array.from({ length: keyValueHeads }, (_, head) => {
+            const start = (sequence * keyValueHeads + head) * slot;
+            return whole.slice(start, start + (length + 1) * size);
+          }).flat(),
+        );
+      };
       for (const [name, value] of Object.entries(expected)) {
-        expect(largestDifference(found[name]!.data as Float32Array, value.data), name).toBeLessThan(5e-6);
+        const [mine, right] = [held(name, found[name]!.data as Float32Array), held(name, value.data)];
+        expect(largestDifference(mine, right), name).toBeLessThan(5e-6);
       }
       for (const [name, { buffer }] of caches) {
         expect(buffer.data).toEqual(given[name]!.data);

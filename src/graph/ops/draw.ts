@@ -4,7 +4,7 @@
  */
 import { type Dim, dimProduct, sameShape } from '../dim.ts';
 import { applyAll, type Operation, scalar, shapeError, type Tensor, type TensorType } from '../tensor.ts';
-import { add, cast, lessEqual, minimum, mul, sub } from './elementwise.ts';
+import { add, cast, less, lessEqual, minimum, mul, sub } from './elementwise.ts';
 import { indexSelect, takeAlongLast } from './indexing.ts';
 import { cumsum, sum } from './reduce.ts';
 import { column, concat, full, iota, reshape, slice } from './shape.ts';
@@ -88,9 +88,14 @@ export function drawIndex(weights: Tensor, uniform: Tensor): Tensor {
   return minimum(add(mul(chosen, scalar(block, 'i64')), offset), scalar(width - 1, 'i64'));
 }
 
-/** The first index of each row whose cumulative weight [B, n] exceeds the target [B]; the last one if none does. */
+/**
+ * The first index of each row whose cumulative weight [B, n] exceeds the target [B]. Where rounding has put the target
+ * at the end or beyond, it is the last index that has a weight: never one without.
+ */
 function invert(cumulative: Tensor, target: Tensor): Tensor {
   const width = cumulative.shape[1] as number;
-  const passed = sum(cast(lessEqual(cumulative, column(target)), 'f32'), { axes: [-1] });
-  return minimum(cast(passed, 'i64'), scalar(width - 1, 'i64'));
+  const count = (those: Tensor) => sum(cast(those, 'f32'), { axes: [-1] });
+  const passed = count(lessEqual(cumulative, column(target)));
+  const last = count(less(cumulative, slice(cumulative, 1, width - 1, width)));
+  return cast(minimum(passed, last), 'i64');
 }

@@ -58,7 +58,7 @@ export class OnnxProgram implements Program {
   readonly name: string;
   readonly inputs: ReadonlySet<string>;
   readonly followsConstants: boolean;
-  readonly #model: Pick<OnnxModel, 'outputs' | 'notEmpty'>;
+  readonly #model: Pick<OnnxModel, 'inputs' | 'outputs' | 'notEmpty'>;
   /** Those of a run, then those that are the same in every run. */
   readonly #signatures: readonly OnnxValue[];
   readonly #heap: NativeHeap;
@@ -88,7 +88,7 @@ export class OnnxProgram implements Program {
     this.name = model.name;
     this.inputs = new Set(model.inputs.map(({ name }) => name));
     this.followsConstants = constants.held.length === 0;
-    this.#model = { outputs: model.outputs, notEmpty: model.notEmpty ?? [] };
+    this.#model = { inputs: model.inputs, outputs: model.outputs, notEmpty: model.notEmpty ?? [] };
     this.#signatures = [...model.inputs, ...model.given];
     this.#heap = heap;
     this.#ledger = ledger;
@@ -189,7 +189,7 @@ export class OnnxProgram implements Program {
 
   #findInputs(inputs: Readonly<Record<string, TensorBinding | HostTensor>>, loans: Loan[]): OrtTensor[] {
     const tensors: OrtTensor[] = [];
-    for (const signature of this.#signatures.slice(0, this.inputs.size)) {
+    for (const signature of this.#model.inputs) {
       const given = inputs[signature.name];
       if (given === undefined) throw missingInput(this.name, signature);
       tensors.push(
