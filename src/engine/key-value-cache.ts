@@ -30,6 +30,10 @@ export class KeyValueCache implements Disposable {
     this.#buffers = Array.from({ length: 2 * config.layers }, () => runtime.allocate('f32', length));
   }
 
+  get bytes(): number {
+    return this.slots * bytesPerSlot(this.#config, this.capacity);
+  }
+
   /** The first `count` slots as inputs and outputs of a graph; the same objects each time. */
   bind(count: number) {
     const known = this.#bindings.get(count);

@@ -34,6 +34,8 @@ const prefillPositions = 2048;
 const shortPrompt = 512;
 /** Memory that a key-value cache may take. */
 const cacheBytes = 4 * 2 ** 30;
+/** A cache of prompts up to this size is kept for the next ones: new memory costs as much as what is written to it. */
+const keptBytes = 256 * 2 ** 20;
 
 export interface SamplerOptions {
   readonly runtime: Runtime;
@@ -100,6 +102,8 @@ export class Sampler implements Disposable {
   /** Whether the weights have changed since the constants were taken over. */
   #stale = false;
   #cache: KeyValueCache | undefined;
+  /** Of prompts that have all been copied to where they decode. */
+  #spare: KeyValueCache | undefined;
   #rows: RowInputs | undefined;
 
   constructor(options: SamplerOptions) {
@@ -162,6 +166,7 @@ export class Sampler implements Disposable {
   [Symbol.dispose](): void {
     this.#forgetPrograms(() => true);
     this.#cache?.[Symbol.dispose]();
+    this.#spare?.[Symbol.dispose]();
     this.#rows?.[Symbol.dispose]();
   }
 
@@ -224,7 +229,7 @@ export class Sampler implements Disposable {
       cache.copySlot(known.cache, known.slot, active.length, sequence.prompt.tokens.length - 1);
       known.wave.waiting--;
       if (known.wave.waiting === 0) {
-        known.wave.cache[Symbol.dispose]();
+        this.#giveBack(known.wave.cache);
         started.delete(known.wave);
       }
     }
@@ -249,10 +254,10 @@ export class Sampler implements Disposable {
       completions++;
     }
     const rows = Math.max(prompts.size, Math.ceil(fewestRows / longest));
-    const { runtime, config, lora } = this.#options;
+    const { config, lora } = this.#options;
     const name = long ? 'prefill/long' : 'prefill';
     const { program, fixed } = await this.#program(name, 'many', () => prefillGraph(config, lora, long));
-    const cache = new KeyValueCache(runtime, config, rows, longest);
+    const cache = this.#promptCache(rows, longest);
     const wave: Wave = { cache, waiting: completions };
     started.add(wave);
     const tokens = new BigInt64Array(rows * longest);
@@ -274,6 +279,21 @@ export class Sampler implements Disposable {
       },
       outputs,
     );
+  }
+
+  /** A cache for the prompts of a wave. */
+  #promptCache(slots: number, capacity: number): KeyValueCache {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    if (spare !== undefined && spare.slots >= slots && spare.capacity >= capacity) return spare;
+    spare?.[Symbol.dispose]();
+    const { runtime, config } = this.#options;
+    return new KeyValueCache(runtime, config, slots, Math.ceil(capacity / 16) * 16);
+  }
+
+  #giveBack(cache: KeyValueCache): void {
+    if (this.#spare === undefined && cache.bytes <= keptBytes) this.#spare = cache;
+    else cache[Symbol.dispose]();
   }
 
   /** One token for every active sequence. */
