@@ -13,6 +13,7 @@ import { ropeTables } from '../model/rope.ts';
 import { openSafetensors, writeSafetensors } from '../model/safetensors.ts';
 import type { Constants, DeviceBuffer, Runtime } from '../runtime/runtime.ts';
 import { storageError, writeFileAtomic } from '../util/files.ts';
+import { Queue } from '../util/queue.ts';
 import { ActivationStore } from './activation-store.ts';
 import { AdamW } from './optimizer.ts';
 import { type Bindings, ParameterStore, type WeightSource } from './parameter-store.ts';
@@ -114,7 +115,7 @@ export class LocalPolicy implements Policy, AsyncDisposable {
   readonly #constants: Constants;
   readonly #activations: ActivationStore;
   #optimizer: AdamW | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Queue(1);
   #disposed = false;
 
   /** Use `createLocalPolicy`. */
@@ -385,12 +386,10 @@ export class LocalPolicy implements Policy, AsyncDisposable {
 
   /** Runs `work` after everything that was asked for before. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(() => {
+    return this.#turns.run(async () => {
       if (!this.#disposed) return work();
       throw new AhaError({ code: 'policy-disposed', boundary: 'engine', what: 'The policy was disposed' });
     });
-    this.#last = result.catch(() => undefined);
-    return result;
   }
 }
 

@@ -9,7 +9,7 @@ import { trainingGraph } from '../../src/engine/training-graph.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { type LoraConfig, loraConfig } from '../../src/model/lora.ts';
 import { decoderParameters, loraParameters } from '../../src/model/parameters.ts';
-import type { Runtime } from '../../src/runtime/runtime.ts';
+import type { CompileOptions, Runtime } from '../../src/runtime/runtime.ts';
 import { grpoLoss } from '../../src/train/grpo-loss.ts';
 import { randomStream, streamKey } from '../../src/util/random.ts';
 import { relativeError } from '../parity/fixture.ts';
@@ -60,6 +60,23 @@ async function draw(policy: LocalPolicy, remember?: string): Promise<Drawn> {
   return { plain, batch: plain.map((sequence, index) => ({ ...sequence, drawnFrom: starts[index]! })) };
 }
 
+/** Notes what is compiled. */
+function watched(runtime: Runtime, compiled: CompileOptions[]): Runtime {
+  return new Proxy(runtime, {
+    get(target, key) {
+      if (key === 'compile') {
+        const compile: Runtime['compile'] = (fn, options = {}) => {
+          compiled.push(options);
+          return target.compile(fn, options);
+        };
+        return compile;
+      }
+      const member: unknown = Reflect.get(target, key, target);
+      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+    },
+  });
+}
+
 const configs: Readonly<Record<string, { config: ModelConfig; lora?: LoraConfig }>> = {
   'grouped queries, normalised': { config: tinyConfig },
   'biases, embeddings of its own': {
@@ -106,23 +123,14 @@ describe.each(Object.entries(runtimes))('%s', (_, open) => {
     'is learned from without a forward pass, and only what was just drawn',
     { timeout: 120_000 },
     async () => {
-      const compiled: string[] = [];
-      const watched = new Proxy(runtime(), {
-        get(target, key) {
-          if (key === 'compile') {
-            const compile: Runtime['compile'] = (fn, options) => {
-              compiled.push(options?.name ?? '');
-              return target.compile(fn, options);
-            };
-            return compile;
-          }
-          const member: unknown = Reflect.get(target, key, target);
-          return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-        },
-      });
-      await using policy = await tinyPolicy(watched);
+      const compiled: CompileOptions[] = [];
+      await using policy = await tinyPolicy(watched(runtime(), compiled));
       const { batch, plain } = await draw(policy, 'now');
-      const learning = () => compiled.splice(0).filter((name) => name.startsWith(loss.key));
+      const learning = () =>
+        compiled
+          .splice(0)
+          .map(({ name = '' }) => name)
+          .filter((name) => name.startsWith(loss.key));
       learning();
       await policy.forwardBackward(plain, loss);
       expect(learning().some((name) => name.endsWith('/recorded'))).toBe(false);
@@ -142,6 +150,41 @@ describe.each(Object.entries(runtimes))('%s', (_, open) => {
       expect(products(false) - products(true)).toBe(7 * tinyConfig.layers);
     },
   );
+
+  it('is computed by graphs that tell their runtime what to expect', { timeout: 120_000 }, async () => {
+    const compiled: CompileOptions[] = [];
+    await using policy = await tinyPolicy(watched(runtime(), compiled));
+    const { plain } = await draw(policy, 'now');
+    await policy.forwardBackward(plain, loss);
+    const of = (prefix: string) => compiled.find(({ name }) => name?.startsWith(prefix));
+    expect(of(loss.key)?.rows).toBe('many');
+    expect(of('prefill')?.rows).toBe('many');
+    expect(of('decode')?.rows).toBe('few');
+    const weights = trainedNames(policy);
+    for (const name of ['prefill', 'decode']) {
+      expect(Object.keys(of(name)!.constants!.values).toSorted()).toEqual(weights.toSorted());
+    }
+  });
+
+  it.each([
+    ['of sizes that kernels of our own take', { hiddenSize: 32, intermediateSize: 64, vocabularySize: 32 }],
+    ['of others', {}],
+  ])('is drawn with the new weights after an update, %s', { timeout: 120_000 }, async (_, sizes) => {
+    await using policy = await tinyPolicy(runtime(), { config: { ...tinyConfig, ...sizes } });
+    const { plain } = await draw(policy);
+    await policy.forwardBackward(plain, loss);
+    await policy.optimizerStep({ learningRate: 0.1 });
+    // All but the last request are drawn at temperature 1.
+    const drawn = await draw(policy);
+    const { logprobs } = await policy.forward(drawn.plain);
+    for (const [s, { inputs, weights }] of drawn.plain.slice(0, 9).entries()) {
+      for (const [t, weight] of weights.entries()) {
+        if (weight === 0) continue;
+        const gap = Math.abs(logprobs[s]![t]! - inputs!['oldLogprobs']![t]!);
+        expect(gap, `sequence ${s}, token ${t}`).toBeLessThan(1e-4);
+      }
+    }
+  });
 
   it('has the same bits after decoding again', { timeout: 120_000 }, async () => {
     await using whole = await tinyPolicy(runtime());

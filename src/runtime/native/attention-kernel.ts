@@ -23,7 +23,6 @@ import {
   r14,
   r15,
   rax,
-  rbp,
   rbx,
   rcx,
   rdi,
@@ -35,7 +34,7 @@ import {
   ymm,
 } from './assembler.ts';
 import { emitExponential, type ExponentialData, exponentialData, loadConstants } from './exponential.ts';
-import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+import { emitCompute, emitDivision, emitFramed, type KernelFunctions, operand } from './kernel.ts';
 import { emitReduction } from './reduction.ts';
 
 export interface AttentionShape {
@@ -98,7 +97,9 @@ export function emitAttention(code: Assembler, functions: KernelFunctions, shape
   };
   code.align(16);
   code.bind(task);
-  emitTask(code, shape, constants);
+  emitFramed(code, { saved: [rbx, r12, r13, r14, r15], places: 3 }, (place) =>
+    emitTask(code, shape, constants, place),
+  );
 }
 
 interface Constants {
@@ -107,23 +108,15 @@ interface Constants {
   readonly least: Memory;
 }
 
-/** Saved beside rbp, from [rbp − 8] down; below them what the registers have no room for. */
-const saved = [rbx, r12, r13, r14, r15];
-const local = (index: number) => at(rbp, -8 * (saved.length + 1 + index));
-const locals = 3;
-
 function emitTask(
   code: Assembler,
   { heads, keyValueHeads, headSize }: AttentionShape,
   constants: Constants,
+  place: (index: number) => Memory,
 ): void {
   const rowBytes = 4 * headSize;
   const shared = heads / keyValueHeads;
-  code.push(rbp);
-  code.mov(rbp, rsp);
-  for (const register of saved) code.push(register);
-  code.sub(rsp, 8 * locals);
-  const [frameCopy, rowCopy, lastPosition] = [local(0), local(1), local(2)];
+  const [frameCopy, rowCopy, lastPosition] = [place(0), place(1), place(2)];
 
   const end = code.label();
   const frame = rbx;
@@ -132,9 +125,7 @@ function emitTask(
   code.mov(number, rsi);
   // rax = sequence, rdx = head; r13 = the position of the last new token.
   code.mov(rax, number);
-  code.clear(rdx);
-  code.movImmediate(rcx, BigInt(keyValueHeads));
-  code.div(rcx);
+  emitDivision(code, keyValueHeads);
   const length = r13;
   code.mov(rcx, operand(frame, lengths));
   code.mov32(length, at(rcx, 0, rax, 4));
@@ -252,11 +243,6 @@ function emitTask(
   code.jumpIf('belowOrEqual', nextToken);
 
   code.bind(end);
-  code.zeroUpper();
-  code.lea(rsp, at(rbp, -8 * saved.length));
-  for (const register of saved.toReversed()) code.pop(register);
-  code.pop(rbp);
-  code.ret();
 }
 
 /** (a, b) → (a·cos − b·sin, b·cos + a·sin) for the halves a and b of a row, times the scale if there is one. */

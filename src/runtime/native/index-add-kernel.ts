@@ -25,7 +25,7 @@ import {
   rsi,
   ymm,
 } from './assembler.ts';
-import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+import { emitCompute, emitFramed, type KernelFunctions, operand } from './kernel.ts';
 
 const [table, indices, rows, tableShape, indexShape, sums] = [0, 1, 2, 3, 4, 5];
 /** How many columns a task has: at most as many as half the registers hold. */
@@ -40,8 +40,10 @@ export function emitIndexAdd(code: Assembler, functions: KernelFunctions, width:
   emitCompute(code, functions, shape, task);
   code.align(16);
   code.bind(task);
-  const saved = [rbx, r12, r13];
-  for (const register of saved) code.push(register);
+  emitFramed(code, { saved: [rbx, r12, r13], places: 0 }, () => emitColumns(code, width, columns));
+}
+
+function emitColumns(code: Assembler, width: number, columns: number): void {
   const [rowBytes, blockBytes] = [4 * width, 4 * columns];
   const [from, to, row, index, limit, count] = [r8, r9, r10, r11, r12, r13];
   // rax = bytes before the columns of this task.
@@ -92,7 +94,4 @@ export function emitIndexAdd(code: Assembler, functions: KernelFunctions, width:
   code.sub(count, 1);
   code.jump(again);
   code.bind(end);
-  code.zeroUpper();
-  for (const register of saved.toReversed()) code.pop(register);
-  code.ret();
 }

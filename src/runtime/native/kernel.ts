@@ -10,8 +10,10 @@ import {
   at,
   type Label,
   lanes,
+  type Memory,
   r8,
   rax,
+  rbp,
   rbx,
   rcx,
   rdi,
@@ -65,6 +67,43 @@ export function eachEight(code: Assembler, count: number, body: () => void): voi
   code.jumpIf('below', again);
 }
 
+/** rax / by to rax, the rest to rdx; rcx is lost. */
+export function emitDivision(code: Assembler, by: number): void {
+  code.clear(rdx);
+  code.movImmediate(rcx, BigInt(by));
+  code.div(rcx);
+}
+
+/** The register, or `most` if it holds more. */
+export function atMost(code: Assembler, register: Register, most: number): void {
+  const fits = code.label();
+  code.cmp(register, most);
+  code.jumpIf('belowOrEqual', fits);
+  code.movImmediate(register, BigInt(most));
+  code.bind(fits);
+}
+
+/**
+ * A task that uses registers which its caller wants back, and places of eight bytes on the stack. `body` may move rsp
+ * and ends where the task ends.
+ */
+export function emitFramed(
+  code: Assembler,
+  { saved, places }: { readonly saved: readonly Register[]; readonly places: number },
+  body: (place: (index: number) => Memory) => void,
+): void {
+  code.push(rbp);
+  code.mov(rbp, rsp);
+  for (const register of saved) code.push(register);
+  code.sub(rsp, 8 * places);
+  body((index) => at(rbp, -8 * (saved.length + 1 + index)));
+  code.zeroUpper();
+  code.lea(rsp, at(rbp, -8 * saved.length));
+  for (const register of saved.toReversed()) code.pop(register);
+  code.pop(rbp);
+  code.ret();
+}
+
 /** `KernelComputeV2` of an operator of this shape, whose tasks run the code at `task`. */
 export function emitCompute(
   code: Assembler,
@@ -99,9 +138,7 @@ export function emitCompute(
     loadSize(rax, size);
     if (typeof size === 'number' || !('per' in size)) return;
     code.add(rax, size.per - 1);
-    code.clear(rdx);
-    code.movImmediate(rcx, BigInt(size.per));
-    code.div(rcx);
+    emitDivision(code, size.per);
   };
 
   // One register and the return address keep the stack aligned.
@@ -138,12 +175,8 @@ export function emitCompute(
   code.lea(rsi, code.atLabel(task));
   // Never more parts than tasks: the empty ones would all be a thread's own, which then takes every other task of its
   // neighbour's.
-  const few = code.label();
-  code.movImmediate(rcx, BigInt(mostParts));
-  code.cmp(rcx, rdx);
-  code.jumpIf('below', few);
   code.mov(rcx, rdx);
-  code.bind(few);
+  atMost(code, rcx, mostParts);
   code.mov(r8, rsp);
   callFunction('KernelContext_ParallelFor');
   code.bind(end);

@@ -1,8 +1,8 @@
 /**
- * x [M, K] · weightᵀ for a weight [N, K] that stays the same over many products, in machine code. For that it is
- * arranged once in panels [N/32, K, 32]: 32 of its rows side by side, so that a product reads it in the order in which
- * it lies in memory, and fetches the next panel into the cache while it computes with this one. With few rows of x
- * that is what takes the time.
+ * x [M, K] · weightᵀ, weight [N, K], in machine code. The weight is arranged in panels [N/32, K, 32], for all products
+ * until it changes, or for one with many rows of x: 32 of its rows side by side, so that a product reads it in the order
+ * in which it lies in memory, and fetches the next panel into the cache while it computes with this one. With few rows
+ * of x that is what takes the time.
  *
  * A task is a panel and a block of rows; its columns of a few rows of x are summed in registers, along all of K and in
  * the same order for each row: what a row gets does not depend on the others.
@@ -20,7 +20,6 @@ import {
   r13,
   r14,
   rax,
-  rbx,
   rcx,
   rdi,
   rdx,
@@ -29,7 +28,7 @@ import {
   type Vector,
   ymm,
 } from './assembler.ts';
-import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+import { atMost, emitCompute, emitDivision, emitFramed, type KernelFunctions, operand } from './kernel.ts';
 import { emitTile, panelColumns, panelRowBytes, tiles, type VectorSet } from './tile.ts';
 
 /** A weight is rearranged in blocks of so many columns. */
@@ -90,6 +89,11 @@ export function linearTiling(
 
 /** The code of a task, without what ONNX Runtime calls. */
 export function emitLinearTask(code: Assembler, shape: LinearShape, vectors: VectorSet, task: Label): void {
+  code.bind(task);
+  emitFramed(code, { saved: [r12, r13, r14], places: 0 }, () => emitRows(code, shape, vectors));
+}
+
+function emitRows(code: Assembler, shape: LinearShape, vectors: VectorSet): void {
   const { outputs, inputs, addend } = shape;
   const { columns, vectorBytes } = tiles[vectors];
   const { rows, block } = linearTiling(shape, vectors);
@@ -97,14 +101,9 @@ export function emitLinearTask(code: Assembler, shape: LinearShape, vectors: Vec
   const tileBytes = columns * vectorBytes;
   const shapeOperand = addend === 'none' ? 2 : 3;
   const [x, y, added, panel, ahead, step, left] = [r8, r9, r10, r11, r12, r13, r14];
-  const saved = [rbx, r12, r13, r14];
-  code.bind(task);
-  for (const register of saved) code.push(register);
   // rax = block of rows, rdx = panel.
   code.mov(rax, rsi);
-  code.clear(rdx);
-  code.movImmediate(rcx, BigInt(outputs / panelColumns));
-  code.div(rcx);
+  emitDivision(code, outputs / panelColumns);
   code.imul(rax, rax, block);
   code.mov(rcx, operand(rdi, shapeOperand));
   code.mov(left, at(rcx));
@@ -122,17 +121,11 @@ export function emitLinearTask(code: Assembler, shape: LinearShape, vectors: Vec
   code.add(y, operand(rdi, shapeOperand + 1));
   code.imul(panel, rdx, inputs * panelRowBytes);
   code.add(panel, operand(rdi, 1));
-  const whole = code.label();
-  code.cmp(left, block);
-  code.jumpIf('belowOrEqual', whole);
-  code.movImmediate(left, BigInt(block));
-  code.bind(whole);
+  atMost(code, left, block);
   // The next panel lies behind this one. It is fetched in as many pieces as the innermost loops have passes.
   code.lea(ahead, at(panel, inputs * panelRowBytes));
   code.lea(rax, at(left, rows - 1));
-  code.clear(rdx);
-  code.movImmediate(rcx, BigInt(rows));
-  code.div(rcx);
+  emitDivision(code, rows);
   code.mov(rcx, rax);
   code.movImmediate(rax, BigInt(tileBytes));
   code.clear(rdx);
@@ -183,9 +176,6 @@ export function emitLinearTask(code: Assembler, shape: LinearShape, vectors: Vec
     code.bind(end);
     if (again) for (const register of rewound.toReversed()) code.pop(register);
   }
-  code.zeroUpper();
-  for (const register of saved.toReversed()) code.pop(register);
-  code.ret();
 }
 
 /** Whether a weight is [N, K] in memory, or [K, N]. */

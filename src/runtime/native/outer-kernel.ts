@@ -22,7 +22,6 @@ import {
   r14,
   r15,
   rax,
-  rbp,
   rbx,
   rcx,
   rdi,
@@ -32,7 +31,7 @@ import {
   rsp,
   ymm,
 } from './assembler.ts';
-import { emitCompute, type KernelFunctions, operand } from './kernel.ts';
+import { atMost, emitCompute, emitDivision, emitFramed, type KernelFunctions, operand } from './kernel.ts';
 import { emitPanelCopy } from './linear-kernel.ts';
 import { emitTile, panelColumns, panelRowBytes, type Tile, tiles, type VectorSet } from './tile.ts';
 
@@ -100,28 +99,32 @@ export function outerTasks(
 
 /** The code of a task, without what ONNX Runtime calls. */
 export function emitOuterTask(code: Assembler, shape: OuterShape, machine: OuterMachine, task: Label): void {
+  code.bind(task);
+  emitFramed(code, { saved: [rbx, r12, r13, r14, r15], places: 5 }, (place) =>
+    emitBlocks(code, shape, machine, place),
+  );
+}
+
+function emitBlocks(
+  code: Assembler,
+  shape: OuterShape,
+  machine: OuterMachine,
+  place: (index: number) => Memory,
+): void {
   const { rows, columns, adds } = shape;
   const { blocks, blockRows, groups, groupPanels } = outerTasks(shape, machine);
   const tile = tiles[machine.vectors];
   const [aBytes, rowBytes] = [4 * rows, 4 * columns];
   const shapeOperand = adds ? 3 : 2;
-  const saved = [rbx, r12, r13, r14, r15];
-  code.bind(task);
-  code.push(rbp);
-  code.mov(rbp, rsp);
-  for (const register of saved) code.push(register);
-  const local = (index: number) => at(rbp, -8 * (saved.length + 1 + index));
-  const [ofResult, ofAdded, panelCount, fullTiles, restTile, ofB] = [0, 1, 2, 3, 4, 5].map(local) as Locals;
+  const [ofResult, ofAdded, ofB, panelCount, fullTiles] = [place(0), place(1), place(2), place(3), place(4)];
   // At rsp: panels; behind them columns of a.
-  code.sub(rsp, 8 * 6 + groupPanels * panelBytes + blockTerms * copyRowBytes + 64);
+  code.sub(rsp, groupPanels * panelBytes + blockTerms * copyRowBytes);
   code.and(rsp, -64);
 
   const [a, b, terms, left] = [r8, r9, rbx, r14];
   // rax = block, rdx = group.
   code.mov(rax, rsi);
-  code.clear(rdx);
-  code.movImmediate(rcx, BigInt(groups));
-  code.div(rcx);
+  emitDivision(code, groups);
   code.mov(rcx, operand(rdi, shapeOperand));
   code.mov(left, at(rcx));
   code.imul(a, rax, 4 * blockRows);
@@ -138,36 +141,30 @@ export function emitOuterTask(code: Assembler, shape: OuterShape, machine: Outer
   code.add(rsi, rcx);
   code.mov(ofAdded, rsi);
   // The last block and the last group may be smaller.
-  const choose = (which: Register, last: number, place: Memory, [most, rest]: [number, number]) => {
+  const choose = (which: Register, last: number, into: Memory, [most, rest]: [number, number]) => {
     const done = code.label();
     code.movImmediate(rsi, BigInt(most));
     code.cmp(which, last);
     code.jumpIf('notEqual', done);
     code.movImmediate(rsi, BigInt(rest));
     code.bind(done);
-    code.mov(place, rsi);
+    code.mov(into, rsi);
   };
   const lastRows = rows - (blocks - 1) * blockRows;
-  const restRows = lastRows % tile.rows;
   choose(rax, blocks - 1, fullTiles, [blockRows / tile.rows, Math.floor(lastRows / tile.rows)]);
-  choose(rax, blocks - 1, restTile, [0, restRows]);
   choose(rdx, groups - 1, panelCount, [groupPanels, columns / panelColumns - (groups - 1) * groupPanels]);
 
   // The first block of terms is added to what is given, if anything is, the others to what those before have left.
   const [later, done] = [code.label(), code.label()];
-  const places = { a, terms, restRows, groupPanels, ofResult, panelCount, fullTiles, restTile };
+  const rest = { count: lastRows % tile.rows, unlessTiles: blockRows / tile.rows };
+  const places = { a, terms, rest, groupPanels, ofResult, panelCount, fullTiles };
   const block = (added: 'given' | 'before') => {
-    const whole = code.label();
     code.mov(terms, left);
-    code.cmp(terms, blockTerms);
-    code.jumpIf('belowOrEqual', whole);
-    code.movImmediate(terms, BigInt(blockTerms));
-    code.bind(whole);
-    code.mov(b, ofB);
-    emitCopies(code, { b, terms, rowBytes, panelCount });
+    atMost(code, terms, blockTerms);
+    emitCopies(code, { ofB, terms, rowBytes, panelCount });
     code.imul(rax, terms, rowBytes);
-    code.add(b, rax);
-    code.mov(ofB, b);
+    code.add(rax, ofB);
+    code.mov(ofB, rax);
     emitPanelProducts(code, shape, tile, {
       ...places,
       ofAdded: added === 'before' ? ofResult : adds ? ofAdded : undefined,
@@ -182,19 +179,17 @@ export function emitOuterTask(code: Assembler, shape: OuterShape, machine: Outer
   block('before');
   code.jump(later);
   code.bind(done);
-  code.zeroUpper();
-  code.lea(rsp, at(rbp, -8 * saved.length));
-  for (const register of saved.toReversed()) code.pop(register);
-  code.pop(rbp);
-  code.ret();
 }
-
-type Locals = [Memory, Memory, Memory, Memory, Memory, Memory];
 
 /** The panels of a task at [rsp], `panelBytes` apart. */
 function emitCopies(
   code: Assembler,
-  { b, terms, rowBytes, panelCount }: { b: Register; terms: Register; rowBytes: number; panelCount: Memory },
+  {
+    ofB,
+    terms,
+    rowBytes,
+    panelCount,
+  }: { ofB: Memory; terms: Register; rowBytes: number; panelCount: Memory },
 ): void {
   const [from, to, left, panels, start] = [rsi, rdi, rcx, rdx, rax];
   const [again, end] = [code.label(), code.label()];
@@ -202,7 +197,7 @@ function emitCopies(
   code.jumpIf('equal', end);
   code.mov(panels, panelCount);
   code.mov(start, rsp);
-  code.mov(r10, b);
+  code.mov(r10, ofB);
   code.bind(again);
   code.mov(from, r10);
   code.mov(to, start);
@@ -218,13 +213,13 @@ function emitCopies(
 interface PanelProducts {
   readonly a: Register;
   readonly terms: Register;
-  readonly restRows: number;
+  /** Rows behind whole tiles: of the last block, which has fewer of these. */
+  readonly rest: { readonly count: number; readonly unlessTiles: number };
   readonly groupPanels: number;
   readonly ofResult: Memory;
   readonly ofAdded: Memory | undefined;
   readonly panelCount: Memory;
   readonly fullTiles: Memory;
-  readonly restTile: Memory;
 }
 
 /** All rows and columns of a task, for a block of terms. */
@@ -232,7 +227,7 @@ function emitPanelProducts(
   code: Assembler,
   { rows, columns }: OuterShape,
   tile: Tile,
-  { a, terms, restRows, groupPanels, ofResult, ofAdded, panelCount, fullTiles, restTile }: PanelProducts,
+  { a, terms, rest, groupPanels, ofResult, ofAdded, panelCount, fullTiles }: PanelProducts,
 ): void {
   const [aBytes, rowBytes] = [4 * rows, 4 * columns];
   const passBytes = tile.columns * tile.vectorBytes;
@@ -271,26 +266,26 @@ function emitPanelProducts(
     if (ofAdded !== undefined) code.pop(added);
     code.pop(y);
   };
-  const [nextTile, rest, end] = [code.label(), code.label(), code.label()];
+  const [nextTile, wholeDone, end] = [code.label(), code.label(), code.label()];
   code.mov(elements, a);
   code.mov(y, ofResult);
   if (ofAdded !== undefined) code.mov(added, ofAdded);
   code.mov(number, fullTiles);
   code.bind(nextTile);
   code.cmp(number, 0);
-  code.jumpIf('equal', rest);
+  code.jumpIf('equal', wholeDone);
   tileRow(tile.rows);
   code.add(elements, 4 * tile.rows);
   code.add(y, tile.rows * rowBytes);
   if (ofAdded !== undefined) code.add(added, tile.rows * rowBytes);
   code.sub(number, 1);
   code.jump(nextTile);
-  code.bind(rest);
-  if (restRows > 0) {
-    code.mov(number, restTile);
-    code.cmp(number, 0);
+  code.bind(wholeDone);
+  if (rest.count > 0) {
+    code.mov(number, fullTiles);
+    code.cmp(number, rest.unlessTiles);
     code.jumpIf('equal', end);
-    tileRow(restRows);
+    tileRow(rest.count);
     code.bind(end);
   }
 }
@@ -315,15 +310,14 @@ function emitColumnCopy(
   code.jumpIf('equal', end);
   code.bind(again);
   // Eight numbers at a time, the last of them over those before where they are not eight: never beyond the row.
-  const starts = count >= lanes ? [...Array(Math.floor(count / lanes)).keys()].map((i) => i * lanes) : [];
-  if (count >= lanes && count % lanes > 0) starts.push(count - lanes);
-  for (const [i, start] of starts.entries()) code.load(ymm[i]!, at(source, 4 * start));
-  for (const [i, start] of starts.entries()) code.store(at(target, 4 * start), ymm[i]!);
-  if (count < lanes) {
-    for (let i = 0; i < count; i++) {
-      code.loadOne(ymm[i]!, at(source, 4 * i));
-      code.storeOne(at(target, 4 * i), ymm[i]!);
-    }
+  const wide = count >= lanes;
+  const pieces = ymm.slice(0, wide ? Math.ceil(count / lanes) : count);
+  for (const [i, piece] of pieces.entries()) {
+    const start = 4 * (wide ? Math.min(lanes * i, count - lanes) : i);
+    if (wide) code.load(piece, at(source, start));
+    else code.loadOne(piece, at(source, start));
+    if (wide) code.store(at(target, start), piece);
+    else code.storeOne(at(target, start), piece);
   }
   code.add(source, aBytes);
   code.add(target, copyRowBytes);

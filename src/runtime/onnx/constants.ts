@@ -1,5 +1,6 @@
 /** Weights that seldom change, and their copies in panels for our kernels; see `Constants` and `../native/linear-kernel.ts`. */
-import type { Constants, TensorBinding } from '../runtime.ts';
+import { type Constants, elementCount, type TensorBinding } from '../runtime.ts';
+import { Queue } from '../../util/queue.ts';
 import { checkInputs, missingInput } from './bindings.ts';
 import { boundTensor, type NativeHeap, OnnxBuffer, type OrtTensor } from './buffer.ts';
 import type { OwnKernels } from './graph-writer.ts';
@@ -21,7 +22,7 @@ export class OnnxConstants implements Constants {
   readonly #panels = new Map<string, TensorBinding>();
   readonly #arrangers: Arranger[] = [];
   /** Programs that are compiled at the same time need the same panels. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Queue(1);
 
   constructor(
     heap: NativeHeap,
@@ -50,7 +51,7 @@ export class OnnxConstants implements Constants {
       [...held, ...plain],
       [...heldTensors, ...plain.map((signature) => tensor(signature, signature.constant))],
     );
-    await this.#inTurn(() => this.#arrange(given.filter(({ form }) => form === 'panels')));
+    await this.#turns.run(() => this.#arrange(given.filter(({ form }) => form === 'panels')));
     const givenTensors = given.map((signature): OrtTensor => {
       const { constant, form } = signature;
       if (form === 'plain') return tensor(signature, constant);
@@ -60,7 +61,7 @@ export class OnnxConstants implements Constants {
   }
 
   refresh(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       for (const { program, inputs, outputs } of this.#arrangers) await program.run(inputs, outputs);
     });
   }
@@ -80,11 +81,7 @@ export class OnnxConstants implements Constants {
     const outputs: Record<string, TensorBinding> = {};
     try {
       for (const { name, shape } of missing as readonly { name: string; shape: readonly number[] }[]) {
-        const buffer = new OnnxBuffer(
-          this.heap,
-          'f32',
-          shape.reduce((a, b) => a * b),
-        );
+        const buffer = new OnnxBuffer(this.heap, 'f32', elementCount(shape));
         outputs[name] = { buffer, shape };
       }
       const inputs = Object.fromEntries(missing.map(({ constant }) => [constant, this.values[constant]!]));
@@ -96,12 +93,6 @@ export class OnnxConstants implements Constants {
       throw error;
     }
     for (const { constant, name } of missing) this.#panels.set(constant, outputs[name]!);
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => undefined);
-    return result;
   }
 }
 

@@ -305,11 +305,13 @@ describe('constants', () => {
     fill(1);
     const programs = await Promise.all([1, 2].map(() => runtime.compile(fn(), { constants })));
     const x = { shape: [3, inner], data: new Float32Array(3 * inner).fill(1) };
+    const follow = inner === 8 && kernelObstacle() === undefined;
+    // The weights, the bias, and one copy for both.
+    expect(runtime.live.buffers - before.buffers).toBe(follow ? 3 : 2);
     const result = async (program: Program) => (await program.run({ x }))['y']!.data[0];
     expect(await result(programs[0]!)).toBe(inner + 0.25);
     fill(2);
     await constants.refresh();
-    const follow = inner === 8 && kernelObstacle() === undefined;
     expect(programs.map(({ followsConstants }) => followsConstants)).toEqual([follow, follow]);
     const later = await runtime.compile(fn(), { constants });
     for (const program of [later, ...(follow ? programs : [])]) {
